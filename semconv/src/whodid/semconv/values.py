@@ -1,0 +1,95 @@
+# Generated from semconv/model by `whodid semconv generate`; do not edit.
+
+"""The values of the enum attributes."""
+
+from enum import StrEnum
+
+
+class AgentIdentityType(StrEnum):
+    """The kind of the workload identity."""
+
+    SPIFFE = "spiffe"
+    OAUTH_CLIENT = "oauth_client"
+    CLOUD_ROLE = "cloud_role"
+    SERVICE_ACCOUNT = "service_account"
+
+
+class InitiatorType(StrEnum):
+    """The kind of what launched the task."""
+
+    HUMAN = "human"
+    WORKFLOW = "workflow"
+    AGENT = "agent"
+    SCHEDULE = "schedule"
+    EVENT = "event"
+    SERVICE = "service"
+
+
+class PrincipalType(StrEnum):
+    """The kind of the one whose authority is exercised."""
+
+    HUMAN = "human"
+    SERVICE = "service"
+    AGENT = "agent"
+    ORGANIZATION = "organization"
+
+
+class ApprovalStatus(StrEnum):
+    """What became of the approval."""
+
+    REQUESTED = "requested"
+    GRANTED = "granted"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+
+
+class PolicyDecisionOutcome(StrEnum):
+    """What the policy engine said."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    ERROR = "error"
+
+
+class PolicyEnforcementAction(StrEnum):
+    """What was done about the decision, apart from its outcome."""
+
+    ALLOWED = "allowed"
+    BLOCKED = "blocked"
+    MONITORED = "monitored"
+
+
+class EvidenceLevel(StrEnum):
+    """How far the span's attribution can be trusted."""
+
+    VERIFIED = "verified"
+    PROPAGATED = "propagated"
+    SELF_ASSERTED = "self_asserted"
+    MISSING = "missing"
+
+
+class ActionMode(StrEnum):
+    """How much a human had to do with this action."""
+
+    HUMAN_INITIATED = "human_initiated"
+    HUMAN_APPROVED = "human_approved"
+    AUTONOMOUS_AFTER_APPROVAL = "autonomous_after_approval"
+    AUTONOMOUS = "autonomous"
+
+
+class ActionEffect(StrEnum):
+    """What the action does to the world."""
+
+    READ = "read"
+    WRITE = "write"
+    DELETE = "delete"
+    EXECUTE = "execute"
+    COMMUNICATE = "communicate"
+
+
+class ResultSource(StrEnum):
+    """Where the action's result came from."""
+
+    LIVE = "live"
+    CACHE = "cache"
+    REPLAY = "replay"
