@@ -1,0 +1,263 @@
+"""The service's settings: one declarative table, read from flags, environment, whodid.toml and defaults."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from whodid.processor.errors import WhodidError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ENV_PREFIX = "WHODID_"
+ENV_NESTED = "__"
+CONFIG_FILE = "whodid.toml"
+
+_MIB = 1024 * 1024
+_DOCS_HINT = "docs/configuration.md lists every setting"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class StoreSettings(_Section):
+    """Where spans are kept, and for how long."""
+
+    url: SecretStr = Field(
+        SecretStr(""),
+        description="`clickhouse://user:password@host:port/database`, or `clickhouses://` for TLS. "
+        "Empty: the embedded store in `<data_dir>/store`.",
+    )
+    database: str = Field(
+        "whodid",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$",
+        description="The database, where the URL does not name one. The embedded store always uses `whodid`.",
+    )
+    retention_days: int = Field(
+        30, ge=1, le=36_500, description="A span is deleted this many days after it started."
+    )
+
+
+class ReceiverSettings(_Section):
+    """Where OTLP arrives, and how much of it at once."""
+
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="The address that both receivers bind. No authentication yet: keep it on loopback.",
+    )
+    grpc_port: int = Field(4317, ge=0, le=65535, description="OTLP/gRPC. 0 takes a free port.")
+    http_port: int = Field(4318, ge=0, le=65535, description="OTLP/HTTP. 0 takes a free port.")
+    max_request_bytes: int = Field(
+        16 * _MIB,
+        ge=1024,
+        le=256 * _MIB,
+        description="The longest request, on the wire and again after decompression.",
+    )
+    max_concurrent_requests: int = Field(
+        64,
+        ge=1,
+        le=10_000,
+        description="Requests in hand at once, for each receiver; one more must retry.",
+    )
+
+
+class ApiSettings(_Section):
+    """Where questions are answered over HTTP."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="The address that the API binds.")
+    port: int = Field(8600, ge=0, le=65535, description="The API. 0 takes a free port.")
+
+
+class SpoolSettings(_Section):
+    """What is on disk between the acknowledgement and the store."""
+
+    max_bytes: int = Field(
+        1024 * _MIB,
+        ge=64 * 1024,
+        description="When this much waits for the store, senders are told to retry later.",
+    )
+    flush_after_s: float = Field(
+        1.0, gt=0, le=3600, description="A segment goes to the store at this age, however small it is."
+    )
+    flush_after_bytes: int = Field(
+        32 * _MIB,
+        ge=1024,
+        le=512 * _MIB,
+        description="A segment goes to the store at this size, however young it is.",
+    )
+    drain_timeout_s: float = Field(
+        20.0,
+        ge=0,
+        le=3600,
+        description="How long a stopping service empties the spool; the rest is stored at the next start.",
+    )
+
+
+class QuarantineSettings(_Section):
+    """What is kept of data that could not be taken, for someone to look at. The oldest goes first."""
+
+    max_files: int = Field(100, ge=0, le=100_000, description="Refused requests and segments that are kept.")
+    max_bytes: int = Field(64 * _MIB, ge=0, description="Their size in all.")
+
+
+class Settings(BaseSettings):
+    """Every setting of `whodid up`. Immutable; an unknown key is an error. Build it with `load`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=ENV_NESTED,
+        hide_input_in_errors=True,
+    )
+
+    data_dir: Path = Field(
+        Path(".whodid"), description="Everything that the service writes: spool, embedded store, quarantine."
+    )
+    store: StoreSettings = StoreSettings()  # pyright: ignore[reportCallIssue]
+    receiver: ReceiverSettings = ReceiverSettings()  # pyright: ignore[reportCallIssue]
+    api: ApiSettings = ApiSettings()  # pyright: ignore[reportCallIssue]
+    spool: SpoolSettings = SpoolSettings()  # pyright: ignore[reportCallIssue]
+    quarantine: QuarantineSettings = QuarantineSettings()  # pyright: ignore[reportCallIssue]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Settings:
+        if self.receiver.max_request_bytes > self.spool.max_bytes:
+            raise ValueError("receiver.max_request_bytes must not exceed spool.max_bytes")
+        return self
+
+    @property
+    def store_url(self) -> str:
+        """The URL for `Store.open`, password included: never print it."""
+        url = self.store.url.get_secret_value()
+        if not url:
+            return "chdb://" + quote(str((self.data_dir / "store").resolve()))
+        parts = urlsplit(url)
+        if parts.scheme == "chdb" or parts.path.strip("/"):
+            return url
+        return parts._replace(path=f"/{self.store.database}").geturl()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table: for the documentation and for "did you mean"."""
+
+    name: str
+    env: str
+    default: str
+    type: str
+    doc: str
+
+
+def table() -> list[Setting]:
+    """Every setting, in the order of the classes above. `name` is dotted: `spool.max_bytes`."""
+    return list(_rows(Settings, ""))
+
+
+def _rows(model: type[BaseModel], prefix: str) -> Iterator[Setting]:
+    for key, field in model.model_fields.items():
+        kind: Any = field.annotation
+        if isinstance(kind, type) and issubclass(kind, _Section):
+            yield from _rows(kind, f"{prefix}{key}.")
+            continue
+        name = prefix + key
+        default: Any = field.default
+        shown = default.get_secret_value() if isinstance(default, SecretStr) else str(default)
+        type_name = "str" if kind is SecretStr else cast("type[Any]", kind).__name__.lower()
+        yield Setting(name, env_name(name), shown, type_name, field.description or "")
+
+
+def env_name(name: str) -> str:
+    """`spool.max_bytes` → `WHODID_SPOOL__MAX_BYTES`."""
+    return ENV_PREFIX + name.replace(".", ENV_NESTED).upper()
+
+
+def load(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:
+    """Settings by precedence: `flags` (nested, as given on the command line), `WHODID_*`, the file, defaults.
+
+    `config` must exist when it is given; otherwise whodid.toml is read from the working directory if there.
+    Raises WhodidError that names the key and the condition, never the value: it may hold a password.
+    """
+    from_file = _read(config)
+
+    class Loaded(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's signature
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=from_file)
+
+    try:
+        return Loaded(**dict(flags or {}))
+    except ValidationError as error:
+        raise _refusal(error) from None
+    except SettingsError as error:
+        raise WhodidError(str(error), _DOCS_HINT) from None
+
+
+def _read(config: Path | None) -> dict[str, Any]:
+    path = config or Path(CONFIG_FILE)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if config is None:
+            return {}
+        raise WhodidError(
+            f"there is no configuration file {path}", "check the path given to --config"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WhodidError(f"cannot read the configuration file {path}: {error}", "it must be TOML") from None
+
+
+def _refusal(error: ValidationError) -> WhodidError:
+    """The first problem, as one line. One at a time is enough: the next start names the next."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return WhodidError(
+            f"unknown setting {name}", _nearest(name, [row.name for row in table()]) or _DOCS_HINT
+        )
+    message = first["msg"].removeprefix("Value error, ")
+    return WhodidError(f"setting {name}: {message}" if name else message, _DOCS_HINT)
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else ""
+
+
+def unknown_variables(
+    agent_side: set[str], environ: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, str]]:
+    """Each `WHODID_*` variable that nobody reads, with a hint: the settings library ignores them in silence.
+
+    `agent_side` names the variables that only an agent's process reads.
+    """
+    known = {row.env for row in table()} | agent_side
+    sections = {ENV_PREFIX + key.upper() for key in Settings.model_fields}
+    for variable in sorted(os.environ if environ is None else environ):
+        name = variable.upper()
+        if name.startswith(ENV_PREFIX) and name not in known and name not in sections:
+            yield variable, _nearest(name, sorted(known)) or _DOCS_HINT
