@@ -60,9 +60,7 @@ def load(folder: Path) -> Model:
         for node in cast(list[Node], document.get("attributes", [])):
             _describe(model, node)
     operations = _operations(documents, set(model.attributes))
-    return Model(
-        model.schema_url, model.groups, operations, model.enum_briefs, model.notes, model.sources
-    )
+    return Model(model.schema_url, model.groups, operations, model.enum_briefs, model.notes, model.sources)
 
 
 def _read(path: Path) -> Node:
@@ -159,5 +157,6 @@ def _references(
             if name not in known:
                 raise ModelError(f"{path}: no attribute {name}")
             level: Any = node.get("requirement_level", "recommended")
-            resolved.append((name, Requirement(next(iter(level)) if isinstance(level, dict) else level)))
+            word = next(iter(cast(Node, level))) if isinstance(level, dict) else level
+            resolved.append((name, Requirement(word)))
     return resolved

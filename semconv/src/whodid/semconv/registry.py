@@ -2,7 +2,6 @@
 
 """The registry: every attribute with its type, and what each operation's spans have to say."""
 
-# ruff: noqa: E501
 from typing import Final
 
 from whodid.semconv.definitions import Attribute, AttributeType, Column, Operation, Requirement

@@ -1,0 +1,26 @@
+"""The pipeline: from requests as bytes to what the store inserts. The one list of stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from whodid.processor.batch import Batch
+from whodid.processor.stages.decode import decode
+from whodid.processor.stages.enrich import enrich
+from whodid.processor.stages.normalise import normalise
+from whodid.processor.stages.redact import redact
+from whodid.processor.stages.seal import Sealed, seal
+from whodid.processor.stages.validate import validate
+
+STAGES: tuple[Callable[[Batch], Batch], ...] = (normalise, enrich, validate, redact)
+
+
+def run(requests: Sequence[bytes]) -> Sealed:
+    """The requests' spans, ready for the store. The same requests in the same order give the same bytes.
+
+    Raises MalformedRequestError when a request cannot be decoded.
+    """
+    batch = decode(requests)
+    for stage in STAGES:
+        batch = stage(batch)
+    return seal(batch)

@@ -1,0 +1,103 @@
+"""Redact: well-known forms of secrets never reach the store in clear."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from whodid.processor.arrow import Strings, pa, pc
+from whodid.processor.batch import Attributes, Batch, Findings, Mask, Rows, Severity
+
+REDACTED = "[redacted]"
+
+# As their issuers document them: OpenAI and Anthropic, AWS, GitHub, Slack, Google, PEM, JWT (RFC 7519).
+_SENSITIVE = (
+    r"sk-[A-Za-z0-9_-]{20,}"
+    r"|AKIA[0-9A-Z]{16}"
+    r"|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}"
+    r"|xox[abprs]-[A-Za-z0-9-]{10,}"
+    r"|AIza[0-9A-Za-z_-]{35}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(-----END [A-Z ]*PRIVATE KEY-----)?"
+    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*"
+)
+_MAPS = (
+    "events.attributes",
+    "events.attributes_other",
+    "links.attributes",
+    "links.attributes_other",
+    "resource_attributes",
+    "resource_attributes_other",
+    "scope_attributes",
+    "scope_attributes_other",
+)
+_TEXTS = ("name", "status_message", "trace_state")
+
+
+def redact(batch: Batch) -> Batch:
+    """Puts `[redacted]` in the place of what looks like a secret, in every text of the batch.
+
+    What a span's own attributes held is reported; a canonical column repeats one of those.
+    """
+    texts, changed = _clean(batch.attributes.texts)
+    findings = _attribute_findings(batch.attributes, changed) if changed.any() else []
+    spans = batch.spans
+    for name in _TEXTS:
+        cleaned, changed = _clean(spans.column(name).combine_chunks())
+        if changed.any():
+            findings.append(_finding(name, np.flatnonzero(changed)))
+            spans = spans.set_column(spans.schema.get_field_index(name), name, cleaned)
+    for name in _MAPS:
+        cleaned = _clean_nested(spans.column(name).combine_chunks())
+        spans = spans.set_column(spans.schema.get_field_index(name), name, cleaned)
+    return replace(
+        batch,
+        spans=spans,
+        attributes=replace(batch.attributes, texts=texts),
+        columns={name: _clean_nested(column) for name, column in batch.columns.items()},
+        findings=(*batch.findings, *findings),
+    )
+
+
+def _clean(texts: Any) -> tuple[Strings, Mask]:
+    """The texts without secrets, and which of them had one."""
+    if not _may_hold_secret(texts):
+        return texts, np.zeros(len(texts), dtype=np.bool_)
+    cleaned = pc.replace_substring_regex(texts, _SENSITIVE, REDACTED)
+    return cleaned, np.asarray(pc.fill_null(pc.not_equal(cleaned, texts), False))
+
+
+def _may_hold_secret(texts: Any) -> bool:
+    """One search through all the texts at once: nearly always the answer is no, and that is all it costs."""
+    data = texts.buffers()[2]
+    if data is None or data.size == 0:
+        return False
+    offsets = pa.py_buffer(np.array([0, data.size], dtype=np.int32).tobytes())
+    whole = pa.StringArray.from_buffers(1, offsets, data)
+    return bool(pc.match_substring_regex(whole, _SENSITIVE)[0].as_py())
+
+
+def _clean_nested(column: Any) -> Any:
+    """The same for lists and maps of texts, however deep; an array without texts is returned as it is."""
+    if pa.types.is_string(column.type):
+        return _clean(column)[0]
+    if pa.types.is_map(column.type):
+        return pa.MapArray.from_arrays(column.offsets, column.keys, _clean(column.items)[0])
+    if pa.types.is_list(column.type) and len(column):
+        return pa.ListArray.from_arrays(column.offsets, _clean_nested(column.values), mask=column.is_null())
+    return column
+
+
+def _attribute_findings(attributes: Attributes, changed: Mask) -> list[Findings]:
+    findings: list[Findings] = []
+    for code in range(len(attributes.names)):
+        owners = attributes.owners[changed & (attributes.codes == code)]
+        if len(owners):
+            findings.append(_finding(attributes.names[code], np.unique(owners)))
+    return findings
+
+
+def _finding(attribute: str, rows: Rows) -> Findings:
+    message = f"{attribute} held what looks like a secret"
+    return Findings("secret_redacted", Severity.VIOLATION, attribute, message, rows)

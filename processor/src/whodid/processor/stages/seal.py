@@ -1,0 +1,78 @@
+"""Seal: the batch in the store's own columns, complete and in order; nothing changes after this."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from whodid.processor.arrow import Array, Table, pa, pc
+from whodid.processor.batch import Batch, Findings, Severity
+from whodid.processor.stages.decode import maps
+from whodid.semconv.definitions import Attribute, Column
+from whodid.semconv.registry import ATTRIBUTES
+from whodid.store import schema
+
+KEEP_DAYS_BACK = 7
+"""An older span is kept under the day of its arrival: retention counts from there, and one request cannot
+make thousands of partitions."""
+AHEAD_DAYS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What the store inserts: two tables with exactly its columns."""
+
+    spans: Table
+    findings: Table
+
+
+def seal(batch: Batch) -> Sealed:
+    """The batch as the store keeps it."""
+    columns: dict[str, Any] = {name: batch.spans.column(name) for name in batch.spans.column_names}
+    columns["day"], outside = _days(columns["start_time"].combine_chunks())
+    strings, others = maps(batch.attributes, batch.lifted)
+    columns |= {"attributes": strings, "attributes_other": others}
+    for attribute in ATTRIBUTES.values():
+        if attribute.column is not None:
+            columns[attribute.column_name] = _filled(batch, attribute)
+    message = "the start time is implausible; the span is kept under the day of its arrival"
+    late = Findings("time_outside_window", Severity.VIOLATION, "start_time", message, np.flatnonzero(outside))
+    findings = (*batch.findings, late)
+    spans = pa.table({name: columns[name] for name in schema.span_columns()})
+    return Sealed(spans, _finding_table(columns, findings))
+
+
+def _days(start_times: Any) -> tuple[Array, Any]:
+    """The partition of each span, and which spans were given today's because their time cannot be right."""
+    days = np.asarray(start_times.cast(pa.date32()).cast(pa.int32()))
+    today = (datetime.datetime.now(datetime.UTC).date() - datetime.date(1970, 1, 1)).days
+    outside = (days < today - KEEP_DAYS_BACK) | (days > today + AHEAD_DAYS)
+    return pa.array(np.where(outside, today, days).astype(np.int32)).cast(pa.date32()), outside
+
+
+def _filled(batch: Batch, attribute: Attribute) -> Any:
+    column = batch.columns.get(attribute.name)
+    kind = attribute.column
+    if kind is Column.ARRAY:
+        empty: Any = pa.array([[]], pa.list_(pa.string()))
+        if column is None:
+            return empty.take(pa.array(np.zeros(batch.row_count, dtype=np.int64)))
+        return pc.if_else(pc.is_valid(column), column, empty[0])
+    if kind is Column.INT:
+        return pa.nulls(batch.row_count, pa.int64()) if column is None else column
+    return pc.fill_null(pa.nulls(batch.row_count, pa.string()) if column is None else column, "")
+
+
+def _finding_table(columns: dict[str, Any], findings: tuple[Findings, ...]) -> Table:
+    rows = np.concatenate([np.zeros(0, dtype=np.int64), *(finding.rows for finding in findings)])
+    texts = [(each.rule, each.severity.value, each.attribute, each.message) for each in findings]
+    which = pa.array(np.repeat(np.arange(len(findings)), [len(finding.rows) for finding in findings]))
+    values: dict[str, Any] = {
+        name: columns[name].take(pa.array(rows)) for name in ("day", "trace_id", "span_id", "start_time")
+    }
+    for position, name in enumerate(("rule", "severity", "attribute", "message")):
+        values[name] = pa.array([text[position] for text in texts], pa.string()).take(which)
+    return pa.table({name: values[name] for name in schema.finding_columns()})

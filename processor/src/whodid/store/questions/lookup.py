@@ -1,0 +1,86 @@
+"""From an id that somebody has to the action that it means, or a plain word that it means none or several."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from whodid.processor.errors import WhodidError
+from whodid.store.records import Candidate
+
+if TYPE_CHECKING:
+    from whodid.store.store import Store
+
+MAX_CANDIDATES = 20
+TENANT = ""
+"""The only tenant there is so far."""
+
+
+class UnknownIdError(WhodidError):
+    """No span in the store has this id."""
+
+
+class AmbiguousIdError(WhodidError):
+    """The id means several actions."""
+
+    def __init__(self, cause: str, hint: str, candidates: list[Candidate]) -> None:
+        super().__init__(cause, hint)
+        self.candidates = candidates
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an id means: an action, or a span that belongs to none."""
+
+    matched_by: str
+    action_id: str
+    """Empty for a span without an action."""
+    span_id: str
+    traces: tuple[str, ...]
+
+
+def find(store: Store, id_: str) -> Target:
+    """The one action or span that `id_` means.
+
+    Raises UnknownIdError and AmbiguousIdError.
+    """
+    span = id_.lower() if re.fullmatch(r"[0-9a-fA-F]{16}", id_) else ""
+    rows = store.rows("candidates", {"id": id_, "span": span, "tenant": TENANT})
+    if not rows:
+        raise UnknownIdError(
+            f"no span, tool call, action or correlation id {id_!r} is in the store",
+            "spans arrive when the agent's exporter sends them, up to five seconds after they end; "
+            "check the id, and that the agent sends to this processor",
+        )
+    by_action: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_action.setdefault(row["action"] or f"span {row['span']}", []).append(row)
+    # A span around an action may carry the same correlation id; only what acts is meant by it.
+    actions = {key: found for key, found in by_action.items() if not key.startswith("span ")} or by_action
+    if len(actions) > 1:
+        raise _ambiguous(id_, actions)
+    found = next(iter(actions.values()))
+    first = found[0]
+    return Target(
+        first["matched_by"], first["action"], first["span"], tuple(sorted({row["trace"] for row in found}))
+    )
+
+
+def _ambiguous(id_: str, actions: dict[str, list[dict[str, Any]]]) -> AmbiguousIdError:
+    candidates = [
+        Candidate(
+            ask=found[0]["action"] or found[0]["span"],
+            operation=found[0]["operation"],
+            tool=found[0]["tool"],
+            principal=found[0]["principal"],
+            trace_id=found[0]["trace"],
+        )
+        for found in actions.values()
+    ]
+    more = f", the first {MAX_CANDIDATES} of which are listed" if len(candidates) > MAX_CANDIDATES else ""
+    return AmbiguousIdError(
+        f"{id_!r} means {len(candidates)} actions{more}",
+        f"ask about one of them: whodid who {candidates[0].ask}",
+        candidates[:MAX_CANDIDATES],
+    )

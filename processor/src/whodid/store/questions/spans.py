@@ -1,0 +1,114 @@
+"""Spans as the questions read them: a row of the store with its attributes by their canonical names."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from whodid.semconv.registry import ATTRIBUTES
+from whodid.semconv.values import EvidenceLevel
+from whodid.store.questions.lookup import TENANT
+from whodid.store.records import Answer, Finding
+
+if TYPE_CHECKING:
+    from whodid.store.store import Store
+
+MAX_SPANS = 10_000
+"""How many spans one answer looks at."""
+
+NO_PARENT = "0" * 16
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One stored span."""
+
+    row: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.row["span"])
+
+    @property
+    def trace_id(self) -> str:
+        return str(self.row["trace"])
+
+    @property
+    def parent_id(self) -> str | None:
+        return None if self.row["parent"] == NO_PARENT else str(self.row["parent"])
+
+    def get(self, attribute: str) -> str | list[str] | None:
+        """An attribute's value; None where it is missing, which an empty column means."""
+        return self.row[ATTRIBUTES[attribute].column_name] or None
+
+    def text(self, attribute: str) -> str | None:
+        """The same for an attribute that is one string."""
+        value = self.get(attribute)
+        return value if isinstance(value, str) else None
+
+    @property
+    def started_at(self) -> str:
+        return rfc3339(self.row["start_ns"])
+
+    @property
+    def ended_at(self) -> str:
+        return rfc3339(self.row["end_ns"])
+
+    @property
+    def duration_ms(self) -> float:
+        return (self.row["end_ns"] - self.row["start_ns"]) / 1e6
+
+
+def rfc3339(time_ns: int) -> str:
+    """A time in UTC with microseconds, as RFC 3339 writes it."""
+    seconds, rest = divmod(time_ns, 1_000_000_000)
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
+
+
+class Spans:
+    """The spans of some traces, by id."""
+
+    def __init__(self, rows: Iterable[dict[str, Any]]) -> None:
+        self.all: list[Span] = []
+        self.sent_twice: list[str] = []
+        """Ids that came again with other content: the first is used, and the second is evidence."""
+        self._by_id: dict[tuple[str, str], Span] = {}
+        for row in rows:
+            span = Span(row)
+            if (span.trace_id, span.id) in self._by_id:
+                self.sent_twice.append(span.id)
+                continue
+            self._by_id[span.trace_id, span.id] = span
+            self.all.append(span)
+
+    def parent(self, span: Span) -> Span | None:
+        """The span's parent, if it is known."""
+        return self._by_id.get((span.trace_id, span.parent_id)) if span.parent_id else None
+
+    def answer(self, span: Span | None, attribute: str) -> Answer:
+        """What a span says, and with how much behind it.
+
+        *propagated*: the known parent says the same; *self_asserted*: nothing but the span itself says so.
+        """
+        value = span.get(attribute) if span else None
+        if span is None or value is None:
+            return Answer(value=None, evidence=EvidenceLevel.MISSING, spans=[])
+        parent = self.parent(span)
+        if parent is not None and parent.get(attribute) == value:
+            return Answer(value=value, evidence=EvidenceLevel.PROPAGATED, spans=[span.id, parent.id])
+        return Answer(value=value, evidence=EvidenceLevel.SELF_ASSERTED, spans=[span.id])
+
+
+def load(store: Store, traces: Iterable[str], approvals: Iterable[str] = ()) -> Spans:
+    """Every span of some traces, and the spans that resolve some approvals in whichever trace."""
+    parameters = {"traces": list(traces), "approvals": list(approvals), "tenant": TENANT, "limit": MAX_SPANS}
+    return Spans(store.rows("spans", parameters))
+
+
+def findings(store: Store, traces: Iterable[str]) -> list[Finding]:
+    """What is wrong with the spans of some traces."""
+    rows = store.rows("findings", {"traces": list(traces), "tenant": TENANT, "limit": MAX_SPANS})
+    return [Finding.model_validate(row) for row in rows]

@@ -1,0 +1,138 @@
+"""The tables: what OTLP defines is written here, what the conventions define comes from the registry."""
+
+from __future__ import annotations
+
+from whodid.semconv import attributes as attr
+from whodid.semconv.definitions import Attribute, Column
+from whodid.semconv.registry import ATTRIBUTES
+
+_MAP = "Map(LowCardinality(String), String)"
+
+_SPAN_FIELDS: dict[str, str] = {
+    # The partition: the span's day, or the day of its arrival where its clock cannot be right.
+    "day": "Date",
+    "trace_id": "FixedString(16)",
+    "span_id": "FixedString(8)",
+    "parent_span_id": "FixedString(8)",
+    "name": "LowCardinality(String)",
+    "kind": "LowCardinality(String)",
+    "start_time": "DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1))",
+    "end_time": "DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1))",
+    "status_code": "LowCardinality(String)",
+    "status_message": "String CODEC(ZSTD(1))",
+    "trace_state": "String CODEC(ZSTD(1))",
+    "flags": "UInt32",
+    "dropped_attributes_count": "UInt32",
+    "dropped_events_count": "UInt32",
+    "dropped_links_count": "UInt32",
+    "service_name": "LowCardinality(String)",
+    "scope_name": "LowCardinality(String)",
+    "scope_version": "LowCardinality(String)",
+    "schema_url": "LowCardinality(String)",
+    "dialect": "LowCardinality(String)",
+    # What has no column: strings as they are, everything else as JSON that keeps the types apart.
+    "attributes": f"{_MAP} CODEC(ZSTD(1))",
+    "attributes_other": f"{_MAP} CODEC(ZSTD(1))",
+    "resource_attributes": f"{_MAP} CODEC(ZSTD(1))",
+    "resource_attributes_other": f"{_MAP} CODEC(ZSTD(1))",
+    "scope_attributes": f"{_MAP} CODEC(ZSTD(1))",
+    "scope_attributes_other": f"{_MAP} CODEC(ZSTD(1))",
+    "events.time": "Array(DateTime64(9, 'UTC')) CODEC(ZSTD(1))",
+    "events.name": "Array(LowCardinality(String)) CODEC(ZSTD(1))",
+    "events.attributes": f"Array({_MAP}) CODEC(ZSTD(1))",
+    "events.attributes_other": f"Array({_MAP}) CODEC(ZSTD(1))",
+    "links.trace_id": "Array(FixedString(16)) CODEC(ZSTD(1))",
+    "links.span_id": "Array(FixedString(8)) CODEC(ZSTD(1))",
+    "links.trace_state": "Array(String) CODEC(ZSTD(1))",
+    "links.attributes": f"Array({_MAP}) CODEC(ZSTD(1))",
+    "links.attributes_other": f"Array({_MAP}) CODEC(ZSTD(1))",
+}
+
+_FINDING_FIELDS: dict[str, str] = {
+    "day": "Date",
+    "trace_id": "FixedString(16)",
+    "span_id": "FixedString(8)",
+    "start_time": "DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1))",
+    "rule": "LowCardinality(String)",
+    "severity": "LowCardinality(String)",
+    "attribute": "LowCardinality(String)",
+    "message": "String CODEC(ZSTD(1))",
+}
+
+_COLUMN_TYPES = {
+    Column.STRING: "String CODEC(ZSTD(1))",
+    Column.LOW_CARDINALITY: "LowCardinality(String)",
+    Column.ARRAY: "Array(String) CODEC(ZSTD(1))",
+    Column.INT: "Nullable(Int64)",
+}
+
+_LOOKED_UP_BY = (
+    attr.GEN_AI_TOOL_CALL_ID,
+    attr.ATTRIBUTION_ACTION_ID,
+    attr.ATTRIBUTION_CORRELATION_ID,
+    attr.ATTRIBUTION_APPROVAL_ID,
+    attr.ATTRIBUTION_POLICY_DECISION_ID,
+    attr.ATTRIBUTION_CREDENTIAL_ID,
+    attr.ATTRIBUTION_PRINCIPAL_ID,
+    attr.ATTRIBUTION_TASK_ID,
+)
+"""The attributes that a question starts from: each has an index that skips what cannot hold the value."""
+
+DEDUPLICATION_WINDOW = 10_000
+"""How many inserts back a token is still known. Without a window a token is ignored in silence."""
+
+
+def registry_columns() -> tuple[Attribute, ...]:
+    """The attributes that have a column, in the registry's order."""
+    return tuple(attribute for attribute in ATTRIBUTES.values() if attribute.column is not None)
+
+
+def span_columns() -> tuple[str, ...]:
+    """The columns of `spans` that an insert fills, in the table's order."""
+    return (*_SPAN_FIELDS, *(attribute.column_name for attribute in registry_columns()))
+
+
+def finding_columns() -> tuple[str, ...]:
+    """The columns of `findings` that an insert fills, in the table's order."""
+    return tuple(_FINDING_FIELDS)
+
+
+def create_tables(database: str) -> tuple[str, ...]:
+    """The statements that make the tables with what OTLP defines."""
+    settings = f"ttl_only_drop_parts = 1, non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
+    return (
+        f"CREATE TABLE IF NOT EXISTS {database}.spans (tenant_id LowCardinality(String) DEFAULT '', "
+        f"{_definitions(_SPAN_FIELDS)}, "
+        "INDEX by_trace trace_id TYPE bloom_filter(0.001), INDEX by_span span_id TYPE bloom_filter(0.001)"
+        ") ENGINE = MergeTree PARTITION BY day "
+        "ORDER BY (tenant_id, toStartOfFiveMinutes(start_time), trace_id, start_time) "
+        f"SETTINGS {settings}",
+        f"CREATE TABLE IF NOT EXISTS {database}.findings (tenant_id LowCardinality(String) DEFAULT '', "
+        f"{_definitions(_FINDING_FIELDS)}, "
+        "INDEX by_trace trace_id TYPE bloom_filter(0.001)"
+        ") ENGINE = MergeTree PARTITION BY day ORDER BY (tenant_id, rule, start_time) "
+        f"SETTINGS {settings}",
+    )
+
+
+def add_registry_columns(database: str) -> str:
+    """The statement that gives `spans` the registry's columns and indexes that it lacks; it removes none."""
+    parts: list[str] = []
+    for attribute in registry_columns():
+        column_type = _COLUMN_TYPES[attribute.column or Column.STRING]
+        parts.append(f"ADD COLUMN IF NOT EXISTS {attribute.column_name} {column_type}")
+    for name in _LOOKED_UP_BY:
+        column = ATTRIBUTES[name].column_name
+        parts.append(f"ADD INDEX IF NOT EXISTS by_{column} {column} TYPE bloom_filter(0.001)")
+    return f"ALTER TABLE {database}.spans {', '.join(parts)}"
+
+
+def retention(database: str, table: str, days: int) -> str:
+    """The statement that sets how long a table keeps its rows; 0 days keep them for good."""
+    if days:
+        return f"ALTER TABLE {database}.{table} MODIFY TTL day + toIntervalDay({days})"
+    return f"ALTER TABLE {database}.{table} REMOVE TTL"
+
+
+def _definitions(fields: dict[str, str]) -> str:
+    return ", ".join(f"`{name}` {definition}" for name, definition in fields.items())

@@ -1,0 +1,128 @@
+"""The store: opened and migrated, written to batch by batch, asked by the questions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Self
+
+from whodid.processor.errors import WhodidError
+from whodid.store import migrations
+from whodid.store.connection import Location, connect
+
+if TYPE_CHECKING:
+    from whodid.processor.arrow import Table
+    from whodid.processor.stages.seal import Sealed
+
+# ClickHouse's error codes that say the rows themselves are wrong: sending them again cannot help.
+_FOR_GOOD = frozenset((6, 16, 26, 27, 33, 43, 44, 47, 53, 70, 72, 117, 131, 321))
+
+
+class StoreUnavailableError(WhodidError):
+    """The store did not answer, or cannot work now; the same insert may succeed later."""
+
+
+class StoreRefusedError(WhodidError):
+    """The store will never take these rows."""
+
+
+class Store:
+    """A ClickHouse database with whodid's tables. Safe to use from several threads."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        self._local = threading.local()
+        self._clients: list[Any] = []
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, url: str, *, database: str = "whodid", retention_days: int = 30) -> Self:
+        """Opens the store at `url`, and creates or upgrades its tables.
+
+        Raises StoreUrlError, StoreUnavailableError and SchemaError.
+        """
+        store = cls(Location.parse(url, database=database))
+        try:
+            migrations.apply(store._client, store.database, retention_days)
+        except WhodidError:
+            store.close()
+            raise
+        except Exception as error:
+            store.close()
+            raise _translated(error, store._location) from error
+        return store
+
+    @property
+    def database(self) -> str:
+        return self._location.database
+
+    @property
+    def description(self) -> str:
+        """The store in words, without user or password."""
+        return self._location.description
+
+    def insert(self, sealed: Sealed, token: str) -> None:
+        """Inserts a sealed batch; the same batch with the same token a second time changes nothing.
+
+        Raises StoreUnavailableError when it may succeed later, StoreRefusedError when it never will.
+        """
+        self._insert("findings", sealed.findings, token)
+        self._insert("spans", sealed.spans, token)
+
+    def rows(self, query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows of one of the queries in `sql/`, with typed parameters (`{name:Type}`).
+
+        Raises StoreUnavailableError.
+        """
+        text = resources.files("whodid.store").joinpath("sql", f"{query}.sql").read_text()
+        try:
+            result = self._client.query(
+                text.replace("{database}", self.database), parameters=dict(parameters), tz_mode="aware"
+            )
+            return list(result.named_results())
+        except Exception as error:
+            raise _translated(error, self._location) from error
+
+    def close(self) -> None:
+        """Closes every thread's client."""
+        with self._lock:
+            clients, self._clients = self._clients, []
+        for client in clients:
+            client.close()
+
+    def _insert(self, table: str, rows: Table, token: str) -> None:
+        if rows.num_rows == 0:
+            return
+        settings = {
+            "insert_deduplicate": 1,
+            "insert_deduplication_token": token,
+            # The processor batches by itself, and has to know when the rows are in.
+            "async_insert": 0,
+        }
+        try:
+            self._client.insert_arrow(table, rows, database=self.database, settings=settings)
+        except Exception as error:
+            raise _translated(error, self._location) from error
+
+    @property
+    def _client(self) -> Any:
+        client = getattr(self._local, "client", None)
+        if client is None:
+            client = connect(self._location)
+            self._local.client = client
+            with self._lock:
+                self._clients.append(client)
+        return client
+
+
+def _translated(error: Exception, location: Location) -> WhodidError:
+    """The error in our words; the library's own text may hold a row's values: only its first line is kept."""
+    code = getattr(error, "code", None)
+    cause = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+    if code in _FOR_GOOD:
+        return StoreRefusedError(f"{location.description} refused the rows: {cause}", "see the quarantine")
+    hint = "check that no other process has the folder open"
+    if location.host:
+        hint = "check that the server runs, and WHODID_STORE__URL"
+    return StoreUnavailableError(f"{location.description} cannot be used: {cause}", hint)
