@@ -60,11 +60,11 @@ class Attributes:
         A key that comes twice is against OTLP; the last one counts, as in most SDKs.
         """
         found = self.entries(name)
-        wanted = np.isin(self.kinds[found], list(kinds))
+        wanted: Mask = np.isin(self.kinds[found], list(kinds))
         if not wanted.any():
             return None
         positions = np.full(self.owner_count, -1, dtype=np.int64)
-        within: Rows = np.arange(found.start, found.stop)[wanted]
+        within: Rows = np.flatnonzero(wanted) + found.start
         positions[self.owners[within]] = within
         return positions
 

@@ -32,7 +32,7 @@ class Location:
 
     @classmethod
     def parse(cls, url: str, *, database: str = "whodid") -> Location:
-        """Reads `chdb:///path` or `clickhouse://[user[:password]@]host[:port][/database]`; `clickhouses` is TLS.
+        """Reads `chdb:///path` or `clickhouse://user:password@host:port/database`; `clickhouses` is TLS.
 
         Raises StoreUrlError, whose message never repeats a password.
         """
@@ -73,11 +73,11 @@ def connect(location: Location) -> Any:
     """
     import clickhouse_connect  # heavy, and only who opens a store needs it
 
-    get_client: Any = clickhouse_connect.get_client  # pyright: ignore[reportUnknownMemberType]
+    library: Any = clickhouse_connect  # its keyword arguments have no types
 
     if location.path:
-        return get_client(interface="chdb", path=location.path)
-    return get_client(
+        return library.get_client(interface="chdb", path=location.path)
+    return library.get_client(
         host=location.host,
         port=location.port,
         username=location.username,

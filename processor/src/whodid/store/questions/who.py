@@ -81,6 +81,7 @@ class _Action:
         return next((span for span in self.spans if span.text(attr.GEN_AI_OPERATION_NAME) == operation), None)
 
     def record(self, asked: str, found: list[records.Finding]) -> WhoRecord:
+        decision, approval = self._decision(), self._approval()
         return WhoRecord(
             id=asked,
             matched_by=self._target.matched_by,
@@ -101,8 +102,8 @@ class _Action:
                 objective_hash=self._answer(attr.ATTRIBUTION_TASK_OBJECTIVE_HASH),
             ),
             mode=self._answer(attr.ATTRIBUTION_ACTION_MODE),
-            decision=self._decision(),
-            approval=self._approval(),
+            decision=decision,
+            approval=approval,
             credential=self._credential(),
             tool=records.Tool(
                 name=self._answer(attr.GEN_AI_TOOL_NAME),
@@ -114,7 +115,7 @@ class _Action:
             correlation_id=self._answer(attr.ATTRIBUTION_CORRELATION_ID),
             outcome=self._outcome(),
             findings=found,
-            gaps=self._gaps(),
+            gaps=[*self._gaps(decision, approval), *self._span_gaps(), *self._disagreements()],
         )
 
     def _answer(self, attribute: str, span: Span | None = None) -> records.Answer:
@@ -201,7 +202,7 @@ class _Action:
         enforcement = self.decision and self.decision.text(attr.ATTRIBUTION_POLICY_ENFORCEMENT_ACTION)
         return enforcement == PolicyEnforcementAction.BLOCKED
 
-    def _gaps(self) -> list[str]:
+    def _gaps(self, decision: records.Decision, approval: records.Approval) -> list[str]:
         gaps: list[str] = []
         if self.decision is None:
             gaps.append("no policy decision about this action is recorded")
@@ -211,12 +212,20 @@ class _Action:
             gaps.append("the action was held back, and yet a span shows that it ran")
         if self.main is not None and self.main.text(attr.ATTRIBUTION_APPROVAL_ID) and self.approval is None:
             gaps.append("the action names an approval that is not in the store")
+        if approval.covers_action is False:
+            gaps.append("the approval is for other arguments than the action's")
+        if decision.context_matches_hash is False:
+            gaps.append("the decision's recorded context does not have its recorded digest")
+        return gaps
+
+    def _span_gaps(self) -> list[str]:
+        gaps: list[str] = []
         for span in self.spans:
             if span.parent_id is not None and self._all.parent(span) is None:
                 gaps.append(f"span {span.id} has a parent, {span.parent_id}, that is not in the store")
             if span.id in self._all.sent_twice:
                 gaps.append(f"span {span.id} was sent twice with different content; the first is shown")
-        return gaps + self._disagreements()
+        return gaps
 
     def _disagreements(self) -> list[str]:
         gaps: list[str] = []

@@ -1,0 +1,103 @@
+"""How the command line asks a question: the running service over HTTP, or else the store itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import quote
+
+from whodid.processor.errors import WhodidError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydantic import BaseModel
+
+    from whodid.processor.settings import Settings
+    from whodid.store import Store
+
+TIMEOUT_S = 60
+
+RecordT = TypeVar("RecordT", bound="BaseModel")
+
+
+def ask(
+    path: str,
+    id_: str,
+    record: type[RecordT],
+    question: Callable[[Store, str], RecordT],
+    data_dir: Path | None,
+) -> RecordT:
+    """The answer to a question about `id_`: from the service that runs on the data folder, or from its store.
+
+    `path`: the question's path below `/api/v1`. Raises WhodidError.
+    """
+    from whodid.processor import settings
+
+    loaded = settings.load({"data_dir": data_dir} if data_dir else {})
+    api = _service(loaded.data_dir)
+    if api is not None:
+        return record.model_validate(_get(f"{api}/api/v1/{path}/{quote(id_, safe='')}"))
+    return _from_store(loaded, id_, question)
+
+
+def _from_store(loaded: Settings, id_: str, question: Callable[[Store, str], RecordT]) -> RecordT:
+    from whodid.processor.lock import DataLock
+    from whodid.store import Store
+
+    if not loaded.store.url.get_secret_value() and not (loaded.data_dir / "store").exists():
+        raise WhodidError(
+            f"no service runs on {loaded.data_dir}, and there is no store in it",
+            "start one with `whodid up`, or name its folder with --data-dir",
+        )
+    with DataLock(loaded.data_dir):
+        store = Store.open(
+            loaded.store_url, database=loaded.store.database, retention_days=loaded.store.retention_days
+        )
+        try:
+            return question(store, id_)
+        finally:
+            store.close()
+
+
+def _service(data_dir: Path) -> str | None:
+    """The address of the service that runs on this folder; None where none does."""
+    try:
+        running = cast("dict[str, Any]", json.loads((data_dir / "service.json").read_text()))
+        os.kill(int(running["pid"]), 0)  # a service that was killed leaves its file behind
+        return str(running["api"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _get(url: str) -> Any:
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:  # noqa: S310 - the service's own address
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        raise _problem(error) from None
+    except (OSError, ValueError) as error:
+        raise WhodidError(
+            f"the service at {url} did not answer: {error}", "is `whodid up` still running?"
+        ) from None
+
+
+def _problem(error: urllib.error.HTTPError) -> WhodidError:
+    """The service's problem (RFC 9457) as the error that asking the store would have raised."""
+    from whodid.store.questions import AmbiguousIdError, UnknownIdError
+    from whodid.store.records import Candidate
+
+    try:
+        body = cast("dict[str, Any]", json.load(error))
+        cause, hint = str(body["title"]), str(body["hint"])
+    except (ValueError, KeyError, TypeError):
+        return WhodidError(f"the service answered {error.code}", "see what `whodid up` printed")
+    if error.code == 404:
+        return UnknownIdError(cause, hint)
+    if error.code == 409:
+        return AmbiguousIdError(cause, hint, [Candidate.model_validate(each) for each in body["candidates"]])
+    return WhodidError(cause, hint)
