@@ -8,7 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
@@ -47,7 +47,7 @@ class StoreSettings(_Section):
     database: str = Field(
         "whodid",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$",
-        description="The database, where the URL does not name one. The embedded store always uses `whodid`.",
+        description="The database, where the URL does not name one.",
     )
     retention_days: int = Field(
         30, ge=1, le=36_500, description="A span is deleted this many days after it started."
@@ -149,10 +149,7 @@ class Settings(BaseSettings):
         url = self.store.url.get_secret_value()
         if not url:
             return "chdb://" + quote(str((self.data_dir / "store").resolve()))
-        parts = urlsplit(url)
-        if parts.scheme == "chdb" or parts.path.strip("/"):
-            return url
-        return parts._replace(path=f"/{self.store.database}").geturl()
+        return url
 
 
 @dataclass(frozen=True, slots=True)

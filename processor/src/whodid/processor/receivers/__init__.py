@@ -1,0 +1,1 @@
+"""The receivers: OTLP as it arrives, over gRPC and HTTP."""
