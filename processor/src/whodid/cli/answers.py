@@ -7,6 +7,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
 
@@ -49,12 +50,13 @@ def _from_store(loaded: Settings, id_: str, question: Callable[[Store, str], Rec
     from whodid.processor.lock import DataLock
     from whodid.store import Store
 
-    if not loaded.store.url.get_secret_value() and not (loaded.data_dir / "store").exists():
+    embedded = not loaded.store.url.get_secret_value()
+    if embedded and not (loaded.data_dir / "store").exists():
         raise WhodidError(
             f"no service runs on {loaded.data_dir}, and there is no store in it",
             "start one with `whodid up`, or name its folder with --data-dir",
         )
-    with DataLock(loaded.data_dir):
+    with DataLock(loaded.data_dir) if embedded else nullcontext():
         store = Store.open(
             loaded.store_url, database=loaded.store.database, retention_days=loaded.store.retention_days
         )

@@ -46,7 +46,8 @@ def find(store: Store, id_: str) -> Target:
     Raises UnknownIdError and AmbiguousIdError.
     """
     span = id_.lower() if re.fullmatch(r"[0-9a-fA-F]{16}", id_) else ""
-    rows = store.rows("candidates", {"id": id_, "span": span, "tenant": TENANT})
+    # An empty column means that the attribute is missing, so an empty id would mean every span without one.
+    rows = store.rows("candidates", {"id": id_, "span": span, "tenant": TENANT}) if id_ else []
     if not rows:
         raise UnknownIdError(
             f"no span, tool call, action or correlation id {id_!r} is in the store",

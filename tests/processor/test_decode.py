@@ -1,0 +1,144 @@
+"""Decode: what comes out of the columns is what protobuf's own parser sees, for any message."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.spans import Sent, Value, any_value, request
+from whodid.processor.arrow import pa
+from whodid.processor.batch import Kind
+from whodid.processor.stages import any_value as reader
+from whodid.processor.stages.decode import MalformedRequestError, check, decode
+
+_texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=300)
+_scalars: st.SearchStrategy[Any] = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(), _texts, st.binary(max_size=300)
+)
+_values: st.SearchStrategy[Any] = st.recursive(
+    _scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_texts, inner, max_size=3),
+    max_leaves=6,
+)
+_attributes = st.dictionaries(_texts, _values, max_size=6)
+
+
+@given(_values)
+def test_a_value_keeps_its_kind_and_its_text(value: Value) -> None:
+    kinds, texts = reader.read(pa.array([any_value(value).SerializeToString()], pa.binary()))
+    assert (kinds[0], texts[0].as_py()) == reader.to_text(any_value(value))
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152])
+def test_a_string_of_any_length_is_read(size: int) -> None:
+    # The lengths at which the varint before the text grows by a byte.
+    kinds, texts = reader.read(pa.array([any_value("x" * size).SerializeToString()], pa.binary()))
+    assert kinds.tolist() == [Kind.STRING]
+    assert texts.to_pylist() == ["x" * size]
+
+
+@pytest.mark.parametrize(
+    ("encoded", "kind", "text"),
+    [
+        (b"\x0a\x81\x00x", Kind.STRING, "x"),  # a length in more bytes than it needs
+        (b"\x0a\x01a\x0a\x01b", Kind.STRING, "b"),  # a repeated oneof: the last one counts
+        (b"\x0a\x01a\x18\x07", Kind.INT, "7"),
+        (b"\x18\x07\x0a\x01a", Kind.STRING, "a"),
+        (b"", Kind.EMPTY, "null"),
+    ],
+)
+def test_what_no_encoder_writes_is_read_as_protobuf_does(encoded: bytes, kind: Kind, text: str) -> None:
+    kinds, texts = reader.read(pa.array([encoded], pa.binary()))
+    assert (kinds.tolist(), texts.to_pylist()) == ([kind], [text])
+
+
+@settings(max_examples=60)
+@given(st.lists(st.lists(_attributes, max_size=3), max_size=3))
+def test_every_attribute_of_every_span_is_there(requests: list[list[dict[str, Any]]]) -> None:
+    sent = [[Sent(attributes=attributes) for attributes in spans] for spans in requests]
+    batch = decode([request(*spans) for spans in sent])
+
+    assert batch.spans.column("span_id").to_pylist() == [span.span_id for spans in sent for span in spans]
+    for row, attributes in enumerate(each.attributes for spans in sent for each in spans):
+        mine = np.flatnonzero(batch.attributes.owners == row)
+        decoded = {
+            batch.attributes.names[batch.attributes.codes[entry]]: (
+                batch.attributes.kinds[entry],
+                batch.attributes.texts[int(entry)].as_py(),
+            )
+            for entry in mine
+        }
+        assert decoded == {key: reader.to_text(any_value(value)) for key, value in attributes.items()}
+
+
+def test_json_keeps_the_types_apart() -> None:
+    texts = [
+        reader.to_text(any_value(value)) for value in (1, 1.0, True, b"\0", ["1", 1], {"a": 1e300}, math.inf)
+    ]
+    assert [text for _, text in texts] == [
+        "1", "1.0", "true", '{"$bytes":"AA=="}', '["1",1]', '{"a":1e+300}', "Infinity",
+    ]  # fmt: skip
+
+
+def test_resource_scope_events_and_links_are_kept() -> None:
+    message = ExportTraceServiceRequest.FromString(
+        request(Sent(events={"tried": {"attempt": 2, "why": "timeout"}}), service="orders", scope="lib")
+    )
+    message.resource_spans[0].resource.attributes.add(key="host.cpus", value=any_value(8))
+    message.resource_spans[0].schema_url = "https://example.org/resource"
+    span = message.resource_spans[0].scope_spans[0].spans[0]
+    span.links.add(trace_id=b"t" * 16, span_id=b"s" * 8).attributes.add(key="k", value=any_value("v"))
+    span.trace_state = "vendor=1"
+    span.dropped_links_count = 3
+    span.kind = 99
+    row = decode([message.SerializeToString()]).spans.to_pylist()[0]
+
+    assert row["service_name"] == "orders"
+    assert row["scope_name"] == "lib"
+    assert row["schema_url"] == "https://example.org/resource"
+    assert row["resource_attributes"] == [("service.name", "orders")]
+    assert row["resource_attributes_other"] == [("host.cpus", "8")]
+    assert row["events.name"] == ["tried"]
+    assert row["events.attributes"] == [[("why", "timeout")]]
+    assert row["events.attributes_other"] == [[("attempt", "2")]]
+    assert row["links.trace_id"] == [b"t" * 16]
+    assert row["links.attributes"] == [[("k", "v")]]
+    assert (row["trace_state"], row["dropped_links_count"]) == ("vendor=1", 3)
+    assert row["kind"] == "99"  # a kind that OTLP does not define keeps its number
+
+
+def test_wrong_ids_are_kept_with_a_finding() -> None:
+    batch = decode([request(Sent(span_id=b"short"), Sent(trace_id=bytes(16)), Sent(parent_id=b"12345678"))])
+    assert batch.spans.column("span_id").to_pylist()[0] == b"short\0\0\0"
+    found = [(finding.attribute, finding.rows.tolist()) for finding in batch.findings]
+    assert found == [("trace_id", [1]), ("span_id", [0])]
+
+
+def test_no_spans_are_no_rows() -> None:
+    assert decode([]).row_count == 0
+    assert decode([b"", request()]).row_count == 0
+
+
+@pytest.mark.parametrize(
+    "body", [b"\xff" * 20, request(Sent(name="cut off"))[:-3], b"{}", b"\x0a\xff\xff\xff\xff\x07"]
+)
+def test_garbage_is_refused_before_it_is_acknowledged(body: bytes) -> None:
+    with pytest.raises(MalformedRequestError):
+        check(body)
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=200))
+def test_what_check_accepts_decode_can_decode(body: bytes) -> None:
+    try:
+        check(body)
+    except MalformedRequestError:
+        return
+    json.dumps(decode([body]).spans.num_rows)

@@ -1,0 +1,245 @@
+"""The questions who and trace, on stored spans where the answer is known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.spans import Sent, Value, attribution, request
+from whodid.processor import pipeline
+from whodid.semconv import attributes as attr
+from whodid.semconv.values import EvidenceLevel
+from whodid.store import Store, questions
+from whodid.store.questions import AmbiguousIdError, UnknownIdError
+
+CONTEXT = '{"principal":{"id":"alice@acme.example"}}'
+CONTEXT_HASH = f"sha256:{hashlib.sha256(CONTEXT.encode()).hexdigest()}"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(f"chdb://{tmp_path / 'store'}")
+    yield opened
+    opened.close()
+
+
+def put(store: Store, *spans: Sent) -> None:
+    store.insert(pipeline.run([request(*spans)]), spans[0].span_id.hex())
+
+
+def action(**more: Value) -> tuple[Sent, Sent, Sent]:
+    """An agent, the decision about its one action, and the action."""
+    agent = Sent(name="invoke_agent", attributes=attribution("invoke_agent"))
+    decision = Sent(
+        name="evaluate_policy",
+        attributes=attribution(
+            "evaluate_policy",
+            ATTRIBUTION_POLICY_CONTEXT_VALUE=CONTEXT,
+            ATTRIBUTION_POLICY_CONTEXT_HASH=CONTEXT_HASH,
+        ),
+        trace_id=agent.trace_id,
+        parent_id=agent.span_id,
+    )
+    execution = Sent(
+        name="execute_tool",
+        attributes=attribution("execute_tool", **more),
+        trace_id=agent.trace_id,
+        parent_id=agent.span_id,
+    )
+    return agent, decision, execution
+
+
+class TestWho:
+    def test_a_whole_record(self, store: Store) -> None:
+        agent, decision, execution = action()
+        put(store, agent, decision, execution)
+        record = questions.who(store, "action-1")
+
+        assert record.actor.name.value == "support-agent"
+        assert record.principal.id.value == "alice@acme.example"
+        assert record.delegation_chain.value == ["alice@acme.example", "support-agent"]
+        assert record.mode.value == "autonomous"
+        assert record.decision.outcome.value == "allow"
+        assert record.decision.context == {"principal": {"id": "alice@acme.example"}}
+        assert record.decision.context_matches_hash is True
+        assert record.outcome.status == "succeeded"
+        assert record.span_ids == [decision.span_id.hex(), execution.span_id.hex()]
+        assert (record.gaps, record.findings) == ([], [])
+
+    def test_every_id_of_the_action_leads_to_it(self, store: Store) -> None:
+        spans = action(ATTRIBUTION_CORRELATION_ID="req-1")
+        put(store, *spans)
+        ids = {"action-1": "action_id", "call-1": "tool_call_id", "req-1": "correlation_id"}
+        ids |= {span.span_id.hex(): "span_id" for span in spans[1:]}
+        for id_, matched_by in ids.items():
+            record = questions.who(store, id_)
+            assert (record.action_id, record.matched_by) == ("action-1", matched_by)
+
+    def test_evidence_is_propagated_only_where_the_parent_says_the_same(self, store: Store) -> None:
+        put(store, *action(ATTRIBUTION_TASK_ID="task-2"))
+        record = questions.who(store, "action-1")
+        assert record.principal.id.evidence is EvidenceLevel.PROPAGATED
+        assert record.task.id.evidence is EvidenceLevel.SELF_ASSERTED
+        assert record.credential.id.evidence is EvidenceLevel.MISSING
+        assert record.credential.id.value is None
+
+    def test_a_parent_that_arrives_later_changes_the_evidence(self, store: Store) -> None:
+        agent, decision, execution = action()
+        put(store, decision, execution)
+        before = questions.who(store, "action-1")
+        assert before.principal.id.evidence is EvidenceLevel.SELF_ASSERTED
+        assert any("that is not in the store" in gap for gap in before.gaps)
+        put(store, agent)
+        after = questions.who(store, "action-1")
+        assert after.principal.id.evidence is EvidenceLevel.PROPAGATED
+        assert after.gaps == []
+
+    def test_a_denied_action_has_a_record_without_an_execution(self, store: Store) -> None:
+        agent, decision, _ = action()
+        decision.attributes |= {
+            attr.ATTRIBUTION_POLICY_DECISION_OUTCOME: "deny",
+            attr.ATTRIBUTION_POLICY_ENFORCEMENT_ACTION: "blocked",
+        }
+        put(store, agent, decision)
+        record = questions.who(store, "call-1")
+        assert record.outcome.status == "denied"
+        assert record.tool.name.value == "lookup_order"
+        assert record.gaps == []
+
+    def test_an_action_that_ran_although_it_was_held_back_is_a_gap(self, store: Store) -> None:
+        agent, decision, execution = action()
+        decision.attributes[attr.ATTRIBUTION_POLICY_ENFORCEMENT_ACTION] = "blocked"
+        put(store, agent, decision, execution)
+        assert (
+            "the action was held back, and yet a span shows that it ran"
+            in questions.who(store, "call-1").gaps
+        )
+
+    def test_an_action_that_was_allowed_and_never_seen_is_a_gap(self, store: Store) -> None:
+        agent, decision, _ = action()
+        put(store, agent, decision)
+        record = questions.who(store, "call-1")
+        assert record.outcome.status == "not_recorded"
+        assert record.outcome.evidence is EvidenceLevel.MISSING
+        assert record.gaps == ["no span shows that the action ran, nor that it was held back"]
+
+    def test_a_failed_action(self, store: Store) -> None:
+        agent, decision, execution = action(ERROR_TYPE="TimeoutError")
+        execution.error = True
+        put(store, agent, decision, execution)
+        outcome = questions.who(store, "call-1").outcome
+        assert (outcome.status, outcome.error_type) == ("failed", "TimeoutError")
+
+    @pytest.mark.parametrize(("digest", "covers"), [("sha256:same", True), ("sha256:other", False)])
+    def test_an_approval_in_another_trace(self, store: Store, digest: str, covers: bool) -> None:
+        spans = action(ATTRIBUTION_APPROVAL_ID="apr-1", ATTRIBUTION_ACTION_ARGUMENTS_HASH="sha256:same")
+        approval = Sent(
+            attributes=attribution(
+                "resolve_approval",
+                ATTRIBUTION_APPROVAL_ID="apr-1",
+                ATTRIBUTION_APPROVAL_STATUS="granted",
+                ATTRIBUTION_APPROVAL_APPROVER_ID="bob@acme.example",
+                ATTRIBUTION_APPROVAL_CONTEXT_HASH=digest,
+                GEN_AI_TOOL_NAME="lookup_order",
+            )
+        )
+        put(store, *spans, approval)
+        record = questions.who(store, "action-1")
+        assert record.approval.approver.value == "bob@acme.example"
+        assert record.approval.covers_action is covers
+        assert ("the approval is for other arguments than the action's" in record.gaps) is not covers
+
+    def test_an_approval_that_is_not_there_is_a_gap(self, store: Store) -> None:
+        put(store, *action(ATTRIBUTION_APPROVAL_ID="apr-9"))
+        record = questions.who(store, "action-1")
+        assert record.gaps == ["the action names an approval that is not in the store"]
+        assert record.approval.approver.evidence is EvidenceLevel.MISSING
+
+    def test_spans_that_disagree_are_a_gap(self, store: Store) -> None:
+        agent, decision, execution = action()
+        server = Sent(
+            attributes=attribution("execute_tool", user="mallory@acme.example"),
+            trace_id=agent.trace_id,
+            parent_id=execution.span_id,
+        )
+        put(store, agent, decision, execution, server)
+        gaps = questions.who(store, "action-1").gaps
+        assert any("disagree about attribution.principal.id" in gap and "mallory" in gap for gap in gaps)
+
+    def test_a_changed_context_does_not_pass_for_the_evaluated_one(self, store: Store) -> None:
+        agent, decision, execution = action()
+        decision.attributes[attr.ATTRIBUTION_POLICY_CONTEXT_VALUE] = CONTEXT.replace("alice", "bob")
+        put(store, agent, decision, execution)
+        record = questions.who(store, "action-1")
+        assert record.decision.context_matches_hash is False
+        assert "the decision's recorded context does not have its recorded digest" in record.gaps
+
+    def test_a_span_sent_twice_with_other_content_is_a_gap(self, store: Store) -> None:
+        spans = action()
+        put(store, *spans)
+        again = Sent(**vars(spans[2]))
+        again.attributes = attribution("execute_tool", user="mallory@acme.example")
+        put(store, again)
+        record = questions.who(store, "action-1")
+        assert any("was sent twice with different content" in gap for gap in record.gaps)
+
+    def test_a_span_of_another_instrumentation_lacks_what_it_lacks(self, store: Store) -> None:
+        tool = Sent(attributes={"openinference.span.kind": "TOOL", "tool.name": "search"})
+        put(store, tool)
+        record = questions.who(store, tool.span_id.hex())
+        assert record.tool.name.value == "search"
+        assert record.action_id is None
+        assert record.principal.id == record.actor.name
+        assert record.principal.id.evidence is EvidenceLevel.MISSING
+        assert record.outcome.status == "succeeded"
+        assert {finding.attribute for finding in record.findings} >= {attr.ATTRIBUTION_PRINCIPAL_ID}
+
+    @pytest.mark.parametrize("id_", ["nothing", "0" * 16, "' OR 1=1 --", "{x:String}", "", "\x00", "ä" * 900])
+    def test_an_id_that_nothing_has(self, store: Store, id_: str) -> None:
+        put(store, *action())
+        with pytest.raises(UnknownIdError):
+            questions.who(store, id_)
+
+    def test_an_ambiguous_id_lists_what_it_may_mean(self, store: Store) -> None:
+        put(store, *action(ATTRIBUTION_CORRELATION_ID="req-1"))
+        put(store, *action(ATTRIBUTION_CORRELATION_ID="req-1", ATTRIBUTION_ACTION_ID="action-2"))
+        with pytest.raises(AmbiguousIdError) as raised:
+            questions.who(store, "req-1")
+        assert sorted(candidate.ask for candidate in raised.value.candidates) == ["action-1", "action-2"]
+        for candidate in raised.value.candidates:
+            assert questions.who(store, candidate.ask).action_id == candidate.ask
+
+
+class TestTrace:
+    def test_a_tree(self, store: Store) -> None:
+        agent, decision, execution = action()
+        put(store, execution, decision, agent)
+        record = questions.trace(store, agent.trace_id.hex().upper())
+        assert [(line.depth, line.name) for line in record.lines] == [
+            (0, "invoke_agent"),
+            (1, "evaluate_policy"),
+            (1, "execute_tool"),
+        ]
+        assert record.lines[2].principal == "alice@acme.example"
+        assert record.lines[1].decision == "allow"
+
+    def test_a_missing_parent_is_shown_as_such(self, store: Store) -> None:
+        _, _, execution = action()
+        put(store, execution)
+        (line,) = questions.trace(store, execution.trace_id.hex()).lines
+        assert (line.depth, line.parent_missing) == (0, True)
+
+    def test_spans_that_are_each_other_s_parents_are_shown_once(self, store: Store) -> None:
+        one, two = Sent(name="one"), Sent(name="two")
+        two.trace_id, two.parent_id, one.parent_id = one.trace_id, one.span_id, two.span_id
+        put(store, one, two)
+        record = questions.trace(store, one.trace_id.hex())
+        assert sorted(line.name for line in record.lines) == ["one", "two"]
+
+    @pytest.mark.parametrize("id_", ["0" * 32, "xyz", ""])
+    def test_a_trace_that_is_not_there(self, store: Store, id_: str) -> None:
+        with pytest.raises(UnknownIdError):
+            questions.trace(store, id_)
