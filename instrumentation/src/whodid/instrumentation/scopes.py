@@ -1,0 +1,144 @@
+"""A span at work: started once, made current for stretches of code, ended once with what became of it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final, TypeVar
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, StatusCode, Tracer, TracerProvider
+
+from whodid.instrumentation import settings
+from whodid.instrumentation.context import Attribution, current, with_attribution
+from whodid.instrumentation.streams import ContextAsyncIterator, ContextIterator, attached
+from whodid.semconv import attributes as names
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+MAX_CONTENT_CHARS: Final = 65_536
+"""Recorded content is cut there, because a span is not where a file belongs."""
+
+
+def _version() -> str | None:
+    try:
+        return version("whodid")
+    except PackageNotFoundError:  # a folder on the path, never installed
+        return None
+
+
+VERSION: Final = _version()
+_tracers: dict[str, tuple[TracerProvider, Tracer]] = {}
+
+
+def tracer(adapter: str) -> Tracer:
+    """The tracer of one adapter, from whichever provider is the global one now."""
+    provider = trace.get_tracer_provider()
+    known = _tracers.get(adapter)
+    if known is not None and known[0] is provider:
+        return known[1]
+    made = provider.get_tracer(f"whodid.instrumentation.{adapter}", VERSION, names.SCHEMA_URL)
+    _tracers[adapter] = (provider, made)
+    return made
+
+
+def error_type(error: BaseException) -> str:
+    """The exception's class as OpenTelemetry's `error.type` has it: with its module, unless built in."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def record_error(span: Span, error: BaseException | str) -> None:
+    """Mark a span as failed. Of an exception only the class, since its message can hold content."""
+    kind = error if isinstance(error, str) else error_type(error)
+    span.set_attribute(names.ERROR_TYPE, kind)
+    span.set_status(StatusCode.ERROR, kind)
+    if not isinstance(error, str) and settings.current().capture_content:
+        span.record_exception(error)
+
+
+def start_span(
+    adapter: str,
+    name: str,
+    attribution: Attribution,
+    attributes: Mapping[str, Any],
+    parent: Context | None,
+    start_time_ns: int | None = None,
+) -> tuple[Span, Context]:
+    """Start a span that carries the attribution, and give the Context in which both are current.
+
+    The attributes go in at the start, so that samplers see them and a provider without stamping has them too.
+    """
+    context = with_attribution(attribution, parent)
+    span = tracer(adapter).start_span(
+        name,
+        context=context,
+        attributes={**attribution.attributes, **attributes},
+        start_time=start_time_ns,
+    )
+    return span, trace.set_span_in_context(span, context)
+
+
+class Scope:
+    """A started span with its Context. Thread-safe; every method but `attached` can be called twice."""
+
+    def __init__(self, span: Span, context: Context) -> None:
+        self.span = span
+        self.context = context
+        """The span and the derived attribution are current in it."""
+        self._open = True
+        self._lock = threading.Lock()
+
+    @property
+    def attribution(self) -> Attribution:
+        """What every span inside says."""
+        return current(self.context)
+
+    def attached(self) -> AbstractContextManager[None]:
+        """Make the scope current for a block, without ending it afterwards. The block must not `yield`."""
+        return attached(self.context)
+
+    def finish(self, error: BaseException | str | None = None) -> None:
+        """End the span; `error` is the exception, or the name of the kind of error, if it failed."""
+        with self._lock:
+            if not self._open:
+                return
+            self._open = False
+        if error is not None:
+            record_error(self.span, error)
+        self.span.end()
+
+    @contextmanager
+    def running(self, control_flow: tuple[type[BaseException], ...] = ()) -> Generator[None, None, None]:
+        """Current for a block, and ended with it.
+
+        `control_flow`: exceptions by which the framework pauses or diverts, which are no failures.
+        """
+        try:
+            with attached(self.context):
+                yield
+        except BaseException as error:
+            diverted = isinstance(error, (GeneratorExit, *control_flow))
+            self.finish(None if diverted else error)
+            raise
+        else:
+            self.finish()
+
+    def iterate(self, make: Callable[[], Iterator[T]]) -> ContextIterator[T]:
+        """Run the iterator that `make` gives inside this scope, which ends when it does or is dropped."""
+        return ContextIterator(make, lambda: (self.context, self.finish))
+
+    def aiterate(self, make: Callable[[], AsyncIterator[T]]) -> ContextAsyncIterator[T]:
+        """The same for an async iterator."""
+        return ContextAsyncIterator(make, lambda: (self.context, self.finish))
+
+
+def content(value: Any) -> str:
+    """A value as text for a span, cut at MAX_CONTENT_CHARS. Call it only where content capture is on."""
+    text = value if isinstance(value, str) else str(value)
+    return text[:MAX_CONTENT_CHARS]

@@ -1,0 +1,53 @@
+"""Writes the attribution on every span at its start, whoever makes the span."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any, Final
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+
+from whodid.instrumentation.context import current
+
+
+class StampingProcessor(SpanProcessor):
+    """Stamps a span with the attribution of its parent's Context; what the span says already stays."""
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Called by the SDK. `parent_context` None means that the span was started in the current Context."""
+        attributes = current(parent_context).attributes
+        if not attributes:
+            return
+        said = span.attributes or {}
+        missing = {name: value for name, value in attributes.items() if name not in said}
+        if missing:
+            span.set_attributes(missing)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Nothing: an ended span is read-only."""
+
+    def shutdown(self) -> None:
+        """Nothing is held."""
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Nothing is held."""
+        del timeout_millis
+        return True
+
+
+_stamped: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
+_lock: Final = threading.Lock()
+
+
+def install(provider: object) -> bool:
+    """Stamp every span of this provider from now on; False if it is no provider of the SDK's. Idempotent."""
+    if not isinstance(provider, TracerProvider):
+        return False
+    with _lock:
+        if provider in _stamped:
+            return True
+        provider.add_span_processor(StampingProcessor())
+        _stamped.add(provider)
+    return True
