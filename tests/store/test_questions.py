@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.spans import Sent, Value, attribution, request
+from tests.spans import Sent, attribution, request
 from whodid.processor import pipeline
 from whodid.semconv import attributes as attr
 from whodid.semconv.values import EvidenceLevel
@@ -30,7 +30,7 @@ def put(store: Store, *spans: Sent) -> None:
     store.insert(pipeline.run([request(*spans)]), spans[0].span_id.hex())
 
 
-def action(**more: Value) -> tuple[Sent, Sent, Sent]:
+def action(**more: str) -> tuple[Sent, Sent, Sent]:
     """An agent, the decision about its one action, and the action."""
     agent = Sent(name="invoke_agent", attributes=attribution("invoke_agent"))
     decision = Sent(
