@@ -75,12 +75,10 @@ def test_what_is_stored_is_what_was_sealed(url: str) -> None:
 
 def test_opening_twice_changes_nothing(url: str) -> None:
     Store.open(url).close()
-    before = run(url, "SELECT name, type FROM system.columns WHERE database = '{database}' ORDER BY 1, 2")
+    columns = "SELECT name, type FROM system.columns WHERE database = '{database}' ORDER BY 1, 2"
+    before = run(url, columns)
     Store.open(url).close()
-    assert (
-        run(url, "SELECT name, type FROM system.columns WHERE database = '{database}' ORDER BY 1, 2")
-        == before
-    )
+    assert run(url, columns) == before
     assert run(url, "SELECT version FROM {database}.schema_migrations") == [(1,)]
 
 
