@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +92,8 @@ def main() -> None:
 
     Exit codes: 0 done, 1 it failed (the error names the cause, and a hint), 2 a mistake in the command line.
     """
+    # It logs what it raises as well, and the raised error is told in our own words.
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 
 if __name__ == "__main__":

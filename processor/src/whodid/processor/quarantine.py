@@ -60,7 +60,8 @@ class Quarantine:
     def acknowledged_bytes(self) -> int:
         """What the acknowledged segments take: it counts against the spool's limit."""
         try:
-            return sum(path.stat().st_size for path in (self._folder / SEGMENTS).iterdir())
+            segments = (self._folder / SEGMENTS).glob(f"*{segment.SUFFIX}")
+            return sum(path.stat().st_size for path in segments)
         except OSError:
             return 0
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIX = ".segment"
-_HEADER = struct.Struct("<II")  # the body's length in bytes, its CRC-32
+_HEADER = struct.Struct("<II")  # the body's length in bytes, the CRC-32 of that length and the body
 
 
 def new_id() -> str:
@@ -25,7 +25,12 @@ def new_id() -> str:
 
 def frame(body: bytes) -> bytes:
     """The header that goes before a body."""
-    return _HEADER.pack(len(body), zlib.crc32(body))
+    return _HEADER.pack(len(body), _checksum(body))
+
+
+def _checksum(body: bytes) -> int:
+    # With the length in it, zeros are no frame: a file that was being extended at a power cut ends in zeros.
+    return zlib.crc32(body, zlib.crc32(len(body).to_bytes(4, "little")))
 
 
 FRAME_BYTES = _HEADER.size
@@ -60,7 +65,7 @@ def parse(content: bytes) -> tuple[list[bytes], int]:
         length, checksum = _HEADER.unpack_from(content, offset)
         first = offset + FRAME_BYTES
         body = content[first : first + length]
-        if len(body) != length or zlib.crc32(body) != checksum:
+        if len(body) != length or _checksum(body) != checksum:
             break
         bodies.append(body)
         offset = first + length

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from typing import Any, cast
 
 from google.protobuf import json_format
@@ -14,6 +15,8 @@ from whodid.processor.stages.decode import MalformedRequestError
 
 _IDS = frozenset(("traceId", "spanId", "parentSpanId"))
 _ENUMS = frozenset(("kind", "code"))
+# The library drops what is no base64, and would store other bytes than were sent.
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 _HINT = "see the OTLP specification, JSON Protobuf Encoding"
 
 
@@ -41,7 +44,7 @@ def to_protobuf(body: bytes) -> bytes:
 
 
 def _rewrite(document: dict[str, Any]) -> None:
-    """Turns hex ids into the base64 that the protobuf library reads, and refuses enums by name.
+    """Turns hex ids into the base64 that the protobuf library reads; refuses what it would misread.
 
     Safe to do everywhere: OTLP has no object whose keys the user chooses. Without recursion, for the depth is
     the sender's choice.
@@ -58,6 +61,8 @@ def _rewrite(document: dict[str, Any]) -> None:
                     fields[name] = _base64(name, value)
                 elif name in _ENUMS and isinstance(value, str):
                     raise MalformedRequestError(f"{name} is {value[:50]!r}, and has to be an integer", _HINT)
+                elif name == "bytesValue" and isinstance(value, str) and not _BASE64.fullmatch(value):
+                    raise MalformedRequestError(f"{name} is no base64: {value[:50]!r}", _HINT)
                 else:
                     waiting.append(value)
 
