@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import httpx
@@ -55,7 +55,7 @@ def post(running: Running, body: bytes, kind: str = PROTOBUF, **headers: str) ->
 
 def call(running: Running, body: bytes, method: str = METHOD, **options: Any) -> bytes:
     with grpc.insecure_channel(running.grpc, options=[("grpc.max_send_message_length", -1)]) as channel:
-        export: Any = channel.unary_unary(method)
+        export: Any = cast("Any", channel).unary_unary(method)
         return export(body, timeout=30, **options)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import re
@@ -131,7 +132,11 @@ class TestStart:
     def test_it_says_where_everything_is(self, data_dir: Path) -> None:
         with service(data_dir, "--retention-days", "7") as running:
             announced = json.loads((data_dir / "service.json").read_text())
-            assert announced == {"api": running.api, "pid": running.process.pid}
+            assert announced == {
+                "api": running.api,
+                "otlp_grpc": f"http://{running.grpc}",
+                "pid": running.process.pid,
+            }
             assert str(data_dir / "store") in running.said
             assert "keeps 7 days" in running.said
             assert str(data_dir / "spool") in running.said
@@ -271,6 +276,20 @@ class TestDurability:
                 assert running.stop() == 0
         assert stored_span_ids(server.url) == dict.fromkeys(ids, 1)
 
+    def test_a_wrong_clock_is_replayed_into_the_same_day(self, data_dir: Path, server: ClickHouse) -> None:
+        """Its partition is the day of its arrival, and the store knows an insert again by partition."""
+        span = Sent(start_ns=1)
+        arrived = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=3)
+        name = f"{int(arrived.timestamp()) * 10**9:020d}-00000000.segment"
+        (data_dir / "spool").mkdir(parents=True)
+        for _ in range(2):
+            (data_dir / "spool" / name).write_bytes(segment.frame(request(span)) + request(span))
+            with service(data_dir, WHODID_STORE__URL=server.url) as running:
+                assert running.stop() == 0
+        assert stored_span_ids(server.url) == {span.span_id.hex(): 1}
+        day = _query(server, "SELECT day FROM whodid.spans")
+        assert day.decode().strip() == arrived.date().isoformat()
+
 
 class TestBounds:
     def test_a_full_spool_tells_senders_to_retry(self, data_dir: Path, server: ClickHouse) -> None:
@@ -346,10 +365,10 @@ def test_a_refused_segment_is_kept_and_does_not_hold_up_the_next(data_dir: Path,
     assert stored_span_ids(server.url) == {taken: 1, refused: 1}
 
 
-def _query(server: ClickHouse, query: str) -> None:
+def _query(server: ClickHouse, query: str) -> bytes:
     address = f"http://127.0.0.1:{server.port}/"
     with urllib.request.urlopen(urllib.request.Request(address, query.encode()), timeout=30) as answer:
-        answer.read()
+        return answer.read()
 
 
 def _retry_delay_s(status: status_pb2.Status) -> int:

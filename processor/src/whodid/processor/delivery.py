@@ -111,10 +111,10 @@ class Delivery:
         requests = taken.requests()
         sound = requests
         try:
-            sealed = pipeline.run(requests)
+            sealed = pipeline.run(requests, taken.arrived_on)
         except Exception:  # noqa: BLE001 - one request that the pipeline cannot take must not hold up the others
             sound = self._sound(taken, requests)
-            sealed = pipeline.run(sound)
+            sealed = pipeline.run(sound, taken.arrived_on)
         self._store.insert(sealed, token=taken.id)
         return segment.framed_bytes(requests) - segment.framed_bytes(sound)
 

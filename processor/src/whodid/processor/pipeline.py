@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Sequence
 
 from whodid.processor.batch import Batch
@@ -15,12 +16,14 @@ from whodid.processor.stages.validate import validate
 STAGES: tuple[Callable[[Batch], Batch], ...] = (normalise, enrich, validate, redact)
 
 
-def run(requests: Sequence[bytes]) -> Sealed:
+def run(requests: Sequence[bytes], arrived_on: datetime.date | None = None) -> Sealed:
     """The requests' spans, ready for the store. The same requests in the same order give the same bytes.
 
+    `arrived_on`: the day (UTC) on which they came, today where it is not given. A replay has to give it: a
+    span whose time is implausible is kept under that day, and the store knows an insert again by day only.
     Raises MalformedRequestError when a request cannot be decoded.
     """
     batch = decode(requests)
     for stage in STAGES:
         batch = stage(batch)
-    return seal(batch)
+    return seal(batch, arrived_on or datetime.datetime.now(datetime.UTC).date())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import secrets
 import struct
@@ -51,6 +52,15 @@ class Segment:
     @property
     def id(self) -> str:
         return self.path.name.removesuffix(SUFFIX)
+
+    @property
+    def arrived_on(self) -> datetime.date | None:
+        """The day (UTC) of its first request, the same at every replay; None where the name is not ours."""
+        try:
+            arrived_s = int(self.id.partition("-")[0]) / 1e9
+            return datetime.datetime.fromtimestamp(arrived_s, datetime.UTC).date()
+        except (ValueError, OverflowError, OSError):
+            return None
 
     def requests(self) -> list[bytes]:
         """The bodies, in the order in which they were acknowledged. Raises OSError."""

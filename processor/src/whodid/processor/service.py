@@ -84,7 +84,7 @@ async def _serve(
     delivery.start()
     await grpc_server.start()
     async with _http(otlp, sockets[0]), _http(_api(settings, store, waiting, delivery), sockets[1]):
-        with _announced(settings, sockets[1]):
+        with _announced(settings, grpc_port, sockets[1]):
             say(_report(settings, store, waiting, grpc_port, sockets))
             await stop.wait()
         await grpc_server.stop(CLOSE_TIMEOUT_S)
@@ -208,11 +208,14 @@ def _api(settings: Settings, store: Store, waiting: Spool, delivery: Delivery) -
 
 
 @contextlib.contextmanager
-def _announced(settings: Settings, api_socket: socket.socket) -> Generator[None]:
-    """While the block runs, service.json says where the API is: `whodid who` looks there."""
+def _announced(settings: Settings, grpc_port: int, api_socket: socket.socket) -> Generator[None]:
+    """While the block runs, service.json says where to ask (`whodid who`) and to send (`whodid demo`)."""
     path = settings.data_dir / ANNOUNCEMENT
-    host = settings.api.host if not _is_wildcard(settings.api.host) else "127.0.0.1"
-    content = {"api": f"http://{_at(host, _port(api_socket))}", "pid": os.getpid()}
+    content = {
+        "api": f"http://{_at(_reachable(settings.api.host), _port(api_socket))}",
+        "otlp_grpc": f"http://{_at(_reachable(settings.receiver.host), grpc_port)}",
+        "pid": os.getpid(),
+    }
     fresh = path.with_suffix(".new")
     fresh.write_text(json.dumps(content) + "\n")
     fresh.replace(path)
@@ -255,6 +258,11 @@ def _is_wildcard(host: str) -> bool:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
         return False
+
+
+def _reachable(host: str) -> str:
+    """Where this machine reaches what listens on `host`."""
+    return "127.0.0.1" if _is_wildcard(host) else host
 
 
 def _at(host: str, port: int) -> str:

@@ -29,10 +29,10 @@ class Sealed:
     findings: Table
 
 
-def seal(batch: Batch) -> Sealed:
-    """The batch as the store keeps it."""
+def seal(batch: Batch, arrived_on: datetime.date) -> Sealed:
+    """The batch as the store keeps it; `arrived_on` is the day (UTC) of its arrival."""
     columns: dict[str, Any] = {name: batch.spans.column(name) for name in batch.spans.column_names}
-    columns["day"], outside = _days(columns["start_time"].combine_chunks())
+    columns["day"], outside = _days(columns["start_time"].combine_chunks(), arrived_on)
     strings, others = maps(batch.attributes, batch.lifted)
     columns |= {"attributes": strings, "attributes_other": others}
     for attribute in ATTRIBUTES.values():
@@ -45,10 +45,10 @@ def seal(batch: Batch) -> Sealed:
     return Sealed(spans, _finding_table(columns, findings))
 
 
-def _days(start_times: Any) -> tuple[Array, Any]:
-    """The partition of each span, and which spans were given today's because their time cannot be right."""
+def _days(start_times: Any, arrived_on: datetime.date) -> tuple[Array, Any]:
+    """The partition of each span, and which spans got the day of arrival, for their time cannot be right."""
     days = np.asarray(start_times.cast(pa.date32()).cast(pa.int32()))
-    today = (datetime.datetime.now(datetime.UTC).date() - datetime.date(1970, 1, 1)).days
+    today = (arrived_on - datetime.date(1970, 1, 1)).days
     outside = (days < today - KEEP_DAYS_BACK) | (days > today + AHEAD_DAYS)
     return pa.array(np.where(outside, today, days).astype(np.int32)).cast(pa.date32()), outside
 
