@@ -18,7 +18,7 @@ from whodid.instrumentation import approvals, guard, process, settings
 from whodid.instrumentation.approvals import Approval
 from whodid.instrumentation.context import Attribution, current
 from whodid.instrumentation.digest import CannotFreezeError, Frozen, canonical_json, freeze
-from whodid.instrumentation.scopes import Scope, content, error_type, record_error, start_span
+from whodid.instrumentation.scopes import Scope, content, record_error, start_span, where
 from whodid.semconv import attributes as names
 from whodid.semconv.values import ActionMode, ApprovalStatus, InitiatorType
 from whodid.semconv.values import PolicyEnforcementAction as Enforcement
@@ -136,10 +136,9 @@ def tool_call(call: ToolCall, *, adapter: str, join: bool = False, context: Cont
     try:
         return _decide(call, adapter, join, parent)
     except Exception as error:  # noqa: BLE001 the host's agent must go on, or be told no, but never break
-        _log.exception("whodid: an action could not be recorded")
         denial = UNKNOWN_DENIAL if guard.enforcing() else None
-        if denial is not None:
-            _log.error("whodid: the action was denied, because a guard is on (%s)", error_type(error))
+        done = "denied, because a guard is on" if denial else "let through unrecorded"
+        _log.error("whodid: an action was %s: %s", done, where(error))
         return Action(call, current(parent), None, adapter=adapter, parent=parent, denial=denial)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote, unquote_plus
 
 from whodid.instrumentation.blocks import MAX_VALUE_CHARS
@@ -46,7 +46,7 @@ def encode(attribution: Attribution, existing: str = "") -> str:
 
 
 def decode(header: str | None) -> Attribution | None:
-    """What the other side says; None if it says nothing. Anything malformed or too long counts as not said."""
+    """What the other side says; None if it says nothing. What is malformed or too long is not said."""
     if not header or len(header) > MAX_BYTES:
         return None
     said: dict[str, str] = {}
@@ -105,10 +105,12 @@ def _list(text: str) -> tuple[str, ...] | None:
         value: Any = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(value, list) or len(value) > MAX_CHAIN_ITEMS:  # pyright: ignore[reportUnknownArgumentType]
+    if not isinstance(value, list):
         return None
-    items: list[Any] = value
-    if not all(isinstance(item, str) and len(item) <= MAX_VALUE_CHARS for item in items):
+    items = cast("list[Any]", value)
+    if len(items) > MAX_CHAIN_ITEMS or not all(
+        isinstance(item, str) and len(item) <= MAX_VALUE_CHARS for item in items
+    ):
         return None
     return tuple(items)
 

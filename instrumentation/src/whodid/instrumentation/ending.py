@@ -1,7 +1,9 @@
-"""Sends what is waiting when the process is told to end; at an ordinary exit the SDK's own hook does it."""
+"""Sends what is waiting when the process ends, in bounded time: no receiver keeps a program alive."""
 
 from __future__ import annotations
 
+import atexit
+import logging
 import os
 import signal
 import threading
@@ -9,10 +11,35 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
-FLUSH_TIMEOUT_S: Final = 3.0
+_log = logging.getLogger(__name__)
+
+FLUSH_TIMEOUT_S: Final = 5.0
 
 
-def on_sigterm(flush: Callable[[float], Any]) -> bool:
+def within(work: Callable[[], Any], timeout_s: float) -> bool:
+    """Do the work in a thread of its own; False if it is not done in time, and goes on without us.
+
+    The SDK's flush heeds no timeout, and code that a signal interrupted may hold the lock that a flush takes.
+    """
+    worker = threading.Thread(target=work, name="whodid-flush", daemon=True)
+    worker.start()
+    worker.join(timeout_s)
+    return not worker.is_alive()
+
+
+def at_exit(flush: Callable[[], Any], give_up: Callable[[], Any]) -> None:
+    """Flush at an ordinary exit. `give_up` ends the exporter's retries: the SDK would wait longer."""
+
+    def end() -> None:
+        if not within(flush, FLUSH_TIMEOUT_S):
+            give_up()
+            _log.warning("whodid: the receiver did not answer in %g s: spans are lost", FLUSH_TIMEOUT_S)
+
+    # Registered after the provider's own hook, so it runs before it.
+    atexit.register(end)
+
+
+def on_sigterm(flush: Callable[[], Any]) -> bool:
     """Flush on SIGTERM and then do what would have happened without us.
 
     Only where that is known: in the main thread, with the default disposition or a handler written in Python.
@@ -25,10 +52,7 @@ def on_sigterm(flush: Callable[[float], Any]) -> bool:
         return False
 
     def handle(number: int, frame: FrameType | None) -> None:
-        # In a thread of its own: the interrupted code may hold the very lock that a flush takes.
-        worker = threading.Thread(target=flush, args=(FLUSH_TIMEOUT_S,), daemon=True)
-        worker.start()
-        worker.join(FLUSH_TIMEOUT_S)
+        within(flush, FLUSH_TIMEOUT_S)
         if callable(before):
             before(number, frame)
         else:

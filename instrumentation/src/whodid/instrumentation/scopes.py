@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -51,6 +52,12 @@ def error_type(error: BaseException) -> str:
     """The exception's class as OpenTelemetry's `error.type` has it: with its module, unless built in."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def where(error: BaseException) -> str:
+    """The exception's class and the line that raised it, for a log. Its message can hold content."""
+    line = traceback.extract_tb(error.__traceback__)[-1:]
+    return error_type(error) + "".join(f" at {frame.filename}:{frame.lineno}" for frame in line)
 
 
 def record_error(span: Span, error: BaseException | str) -> None:

@@ -119,11 +119,15 @@ def ensure_provider() -> None:
             _make_provider()
 
 
-def flush(timeout_s: float = 5.0) -> bool:
-    """Send what is waiting; False if it took longer than `timeout_s`."""
+def flush(timeout_s: float = ending.FLUSH_TIMEOUT_S) -> bool:
+    """Send what is waiting; False if that was not done in time."""
+    return ending.within(_force_flush, timeout_s)
+
+
+def _force_flush() -> None:
     provider: Any = trace.get_tracer_provider()
-    force: Any = getattr(provider, "force_flush", None)
-    return True if force is None else bool(force(int(timeout_s * 1000)))
+    if hasattr(provider, "force_flush"):
+        provider.force_flush()
 
 
 def _make_provider() -> None:
@@ -132,8 +136,10 @@ def _make_provider() -> None:
     if settings.current().export:
         try:
             _state.target = export.target()
-            _state.exporting = BatchSpanProcessor(export.exporter(_state.target))
+            exporter = export.exporter(_state.target)
+            _state.exporting = BatchSpanProcessor(exporter)
             provider.add_span_processor(_state.exporting)
+            ending.at_exit(_force_flush, exporter.shutdown)
         except UnknownProtocolError as error:
             _state.problems.append(
                 f"OTEL_EXPORTER_OTLP_PROTOCOL={error} is not known: no spans are sent; "
@@ -147,7 +153,7 @@ def _make_provider() -> None:
             )
     trace.set_tracer_provider(provider)
     _state.ours = provider
-    ending.on_sigterm(flush)
+    ending.on_sigterm(_force_flush)
 
 
 def _resource() -> Resource:
