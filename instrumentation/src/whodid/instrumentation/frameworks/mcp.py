@@ -1,0 +1,129 @@
+"""MCP, both sides: a client's calls as actions, and attribution carried over the hop in a request's `_meta`.
+
+The SDK makes spans of its own on both sides, which stamping completes; none is made a second time here. A
+server's part belongs to its caller's action. What a server is told is self-asserted: it has only the client's
+word for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Final
+
+from opentelemetry.context import Context, get_value, set_value
+
+from whodid.instrumentation import baggage, frameworks
+from whodid.instrumentation.context import NOTHING_KNOWN, current, with_attribution
+from whodid.instrumentation.core import ToolCall, in_action
+from whodid.instrumentation.frameworks.seam import argument, decide, quietly
+from whodid.instrumentation.streams import attached
+
+ADAPTER: Final = "mcp"
+_SAME_TASK: Final = "whodid.mcp.same_task"
+
+
+class Instrumentor(frameworks.Instrumentor):
+    """Hooks the SDK's client, its dispatchers and its server."""
+
+    name = ADAPTER
+    distribution = "mcp"
+    modules = (
+        "mcp.client.session",
+        "mcp.client.client",
+        "mcp.shared.jsonrpc_dispatcher",
+        "mcp.shared.direct_dispatcher",
+        "mcp.server._otel",
+        "mcp.server.lowlevel.server",
+    )
+
+    def hook(self, module: ModuleType) -> None:
+        """Wrap what each of the modules has to offer."""
+        match module.__name__:
+            case "mcp.client.session":
+                self.wrap(module, "ClientSession.call_tool", _call_tool)
+            case "mcp.client.client":
+                # Its one call may take several of the session's, which are then this action's transport.
+                self.wrap(module, "Client.call_tool", _call_tool)
+            case "mcp.shared.jsonrpc_dispatcher":
+                self.wrap(module, "inject_trace_context", _inject)
+            case "mcp.shared.direct_dispatcher":
+                self.wrap(module, "DirectDispatcher.send_raw_request", _send_in_process)
+            case "mcp.server._otel":
+                self.wrap(module, "extract_trace_context", _extract)
+            case _:
+                self.wrap(module, "Server.__init__", _new_server)
+
+
+async def _call_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if in_action():  # a tool's body at work: the call is how it does it
+        return await wrapped(*args, **kwargs)
+    action = decide(ADAPTER, lambda: _call(args, kwargs))
+    if action is None:
+        return await wrapped(*args, **kwargs)
+    if action.denial is not None:
+        return _denied(action.denial)
+    with action.executing():
+        result = await wrapped(*args, **kwargs)
+        if getattr(result, "is_error", False):
+            action.failed("tool_error")
+        action.result(quietly(ADAPTER, "a result could not be read", lambda: result.model_dump(mode="json")))
+        return result
+
+
+def _call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall:
+    return ToolCall(name=argument(args, kwargs, 0, "name"), arguments=argument(args, kwargs, 1, "arguments"))
+
+
+def _denied(denial: str) -> Any:
+    """What a server answers whose tool failed: the model reads it, and may try something else."""
+    types = sys.modules["mcp.client.session"].types
+    return types.CallToolResult(is_error=True, content=[types.TextContent(type="text", text=denial)])
+
+
+def _inject(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """After the SDK wrote the trace's context into a request's `_meta`."""
+    done = wrapped(*args, **kwargs)
+    meta = argument(args, kwargs, 0, "meta")
+    quietly(ADAPTER, "attribution could not be sent along", lambda: baggage.inject(meta, current()))
+    return done
+
+
+async def _send_in_process(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A server in this process is called in the caller's own task: there is no hop to carry anything over."""
+    with attached(set_value(_SAME_TASK, True)):
+        return await wrapped(*args, **kwargs)
+
+
+def _extract(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The Context that the SDK starts its server span in holds nothing but the trace otherwise."""
+    context = wrapped(*args, **kwargs)
+    if context is None:
+        return None
+    meta = argument(args, kwargs, 0, "meta")
+    arrived = quietly(ADAPTER, "attribution could not be read", lambda: _arrived(meta, context))
+    return context if arrived is None else arrived
+
+
+def _new_server(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    wrapped(*args, **kwargs)
+    # Outermost, so that the SDK's own span and the handlers are inside.
+    quietly(ADAPTER, "a server could not be hooked", lambda: instance.middleware.insert(0, _attribute))
+
+
+async def _attribute(request: Any, call_next: Callable[[Any], Any]) -> Any:
+    """The server's middleware: what is done for a request is done for whom the request says."""
+    context = quietly(ADAPTER, "attribution could not be read", lambda: _arrived(request.meta))
+    if context is None:
+        return await call_next(request)
+    with attached(context):
+        return await call_next(request)
+
+
+def _arrived(meta: Any, context: Context | None = None) -> Context:
+    said = baggage.extract(meta)
+    if said is None:
+        # Nobody said for whom: not the one in whose block the server happened to be started.
+        said = current() if get_value(_SAME_TASK) else NOTHING_KNOWN
+    return with_attribution(said, context)
