@@ -50,7 +50,7 @@ class StoreSettings(_Section):
         description="The database, where the URL does not name one.",
     )
     retention_days: int = Field(
-        30, ge=1, le=36_500, description="A span is deleted this many days after it started."
+        30, ge=1, le=36_500, description="A span is deleted this many days after its day."
     )
 
 
@@ -74,7 +74,7 @@ class ReceiverSettings(_Section):
         64,
         ge=1,
         le=10_000,
-        description="Requests in hand at once, for each receiver; one more must retry.",
+        description="Requests in hand at once, both receivers together; one more must retry.",
     )
 
 
@@ -111,9 +111,9 @@ class SpoolSettings(_Section):
 
 
 class QuarantineSettings(_Section):
-    """What is kept of data that could not be taken, for someone to look at. The oldest goes first."""
+    """What is kept of requests that were refused, for someone to look at. The oldest goes first."""
 
-    max_files: int = Field(100, ge=0, le=100_000, description="Refused requests and segments that are kept.")
+    max_files: int = Field(100, ge=0, le=100_000, description="Refused requests that are kept.")
     max_bytes: int = Field(64 * _MIB, ge=0, description="Their size in all.")
 
 
@@ -257,4 +257,6 @@ def unknown_variables(
     for variable in sorted(os.environ if environ is None else environ):
         name = variable.upper()
         if name.startswith(ENV_PREFIX) and name not in known and name not in sections:
-            yield variable, _nearest(name, sorted(known)) or _DOCS_HINT
+            # Without the prefix, which would make any two of them alike.
+            near = _nearest(name.removeprefix(ENV_PREFIX), sorted(each[len(ENV_PREFIX) :] for each in known))
+            yield variable, near.replace("mean ", f"mean {ENV_PREFIX}") or _DOCS_HINT
