@@ -12,7 +12,7 @@ from tests.running import environment
 from whodid.cli.main import VERBS
 
 ROOT = Path(__file__).parents[1]
-# The modules of what only the service needs. The OTLP exporter over gRPC brings grpc, but not into every process.
+# Modules that only the service needs; grpc is installed with the OTLP exporter, but need not be loaded.
 DATA_PACKAGES = ["pyarrow", "numpy", "ptars", "clickhouse_connect", "chdb"]
 WEB_PACKAGES = ["starlette", "uvicorn", "jinja2", "pydantic", "rich"]
 VERB_MODULES = ["main", *VERBS]
@@ -47,9 +47,10 @@ def _run(
 
 
 def test_the_instrumentation_loads_none_of_the_services_packages(bare: Path, tmp_path: Path) -> None:
+    names = {"grpc", *DATA_PACKAGES, *WEB_PACKAGES}
     code = (
         "import sys, whodid.instrumentation; "
-        f"print(sorted(set({['grpc', *DATA_PACKAGES, *WEB_PACKAGES]!r}) & set(sys.modules)), whodid.instrumentation.__file__)"
+        f"print(sorted({names!r} & set(sys.modules)), whodid.instrumentation.__file__)"
     )
     loaded, _, where = _run([str(bare / "python"), "-c", code], tmp_path).stdout.partition(" ")
     assert loaded == "[]"
