@@ -35,7 +35,7 @@ class Instrumentor(frameworks.Instrumentor):
         "mcp.shared.jsonrpc_dispatcher",
         "mcp.shared.direct_dispatcher",
         "mcp.server._otel",
-        "mcp.server.lowlevel.server",
+        "mcp.server.runner",
     )
 
     def hook(self, module: ModuleType) -> None:
@@ -53,7 +53,8 @@ class Instrumentor(frameworks.Instrumentor):
             case "mcp.server._otel":
                 self.wrap(module, "extract_trace_context", _extract)
             case _:
-                self.wrap(module, "Server.__init__", _new_server)
+                # At each request and not in a server's constructor: a server may be older than the hooks.
+                self.wrap(module, "ServerRunner._compose_server_middleware", _compose)
 
 
 async def _call_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -106,19 +107,18 @@ def _extract(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     return context if arrived is None else arrived
 
 
-def _new_server(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    wrapped(*args, **kwargs)
-    # Outermost, so that the SDK's own span and the handlers are inside.
-    quietly(ADAPTER, "a server could not be hooked", lambda: instance.middleware.insert(0, _attribute))
+def _compose(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Around the server's middleware, the SDK's own span included: done for whom the request says."""
+    call_next: Callable[[Any], Any] = wrapped(*args, **kwargs)
 
+    async def attribute(request: Any) -> Any:
+        context = quietly(ADAPTER, "attribution could not be read", lambda: _arrived(request.meta))
+        if context is None:
+            return await call_next(request)
+        with attached(context):
+            return await call_next(request)
 
-async def _attribute(request: Any, call_next: Callable[[Any], Any]) -> Any:
-    """The server's middleware: what is done for a request is done for whom the request says."""
-    context = quietly(ADAPTER, "attribution could not be read", lambda: _arrived(request.meta))
-    if context is None:
-        return await call_next(request)
-    with attached(context):
-        return await call_next(request)
+    return attribute
 
 
 def _arrived(meta: Any, context: Context | None = None) -> Context:
