@@ -1,4 +1,4 @@
-"""The SDK's provider with an exporter in memory, stamped as `init()` does it, and settings of each test's own."""
+"""The SDK's provider with an exporter in memory, stamped as by `init()`, and settings of each test's own."""
 
 from __future__ import annotations
 

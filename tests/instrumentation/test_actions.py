@@ -8,6 +8,8 @@ import logging
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 from opentelemetry.trace import StatusCode
 
 from tests.agent_spans import Recorded
@@ -60,7 +62,7 @@ def test_the_digest_does_not_depend_on_how_the_arguments_were_written(recorded: 
 def test_no_content_is_recorded(recorded: Recorded) -> None:
     call = ToolCall("charge", "c1", {"card": SECRET}, description=f"charges {SECRET}")
     action = core.tool_call(call, adapter="test")
-    with pytest.raises(RuntimeError), action.executing():
+    with pytest.raises(RuntimeError), action.executing():  # noqa: PT012 the block is what is tested
         action.result({"card": SECRET})
         raise RuntimeError(SECRET)
     span = recorded.one("execute_tool charge")
@@ -144,12 +146,12 @@ def test_text_that_no_utf_8_holds_is_digested() -> None:
     assert actions.arguments_hash(ToolCall("x", arguments='{"x": "\\ud83d"}')) is not None
 
 
-class Boom(Exception):
+class BoomError(Exception):
     """What is raised where nothing should be."""
 
 
 def boom(*_: object, **__: object) -> object:
-    raise Boom(SECRET)
+    raise BoomError(SECRET)
 
 
 @pytest.mark.parametrize("guarded", [False, True])
@@ -157,24 +159,48 @@ def test_what_breaks_in_us_does_not_reach_the_host(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, guarded: bool
 ) -> None:
     if guarded:
-        guard.install(guard.BrokenGuard("test", "broken", "Boom"))
+        guard.install(guard.BrokenGuard("test", "broken", "BoomError"))
     monkeypatch.setattr(actions, "_new_action", boom)
     with caplog.at_level(logging.ERROR):
         action = core.tool_call(ToolCall("look", arguments={"x": SECRET}), adapter="test")
     assert action.allowed is not guarded
     assert (action.denial is not None) is guarded
     assert SECRET not in caplog.text
-    assert "Boom" in caplog.text
+    assert "BoomError" in caplog.text
     monkeypatch.undo()
 
 
+class BrokenSampler(Sampler):
+    """A sampler of the host's."""
+
+    def should_sample(self, *args: object, **kwargs: object) -> SamplingResult:
+        raise BoomError(SECRET)
+
+    def get_description(self) -> str:
+        return "broken"
+
+
+def test_a_host_whose_own_tracing_is_broken_still_works(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider = TracerProvider(sampler=BrokenSampler(), shutdown_on_exit=False)
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    with attribution(principal="alice"), core.agent_span("support", adapter="test"):
+        action = core.tool_call(ToolCall("look", "c1"), adapter="test")
+        with action.executing():
+            assert current().chain == ("alice", "support")
+            assert current().action_id is not None
+    assert "a span could not be started" in caplog.text
+    assert SECRET not in caplog.text
+
+
 def test_the_same_action_further_down_keeps_its_id(recorded: Recorded) -> None:
-    guard.install(guard.BrokenGuard("test", "broken", "Boom"))
+    guard.install(guard.BrokenGuard("test", "broken", "BoomError"))
     settings.override(guard_mode="monitor")
     with core.tool_call(ToolCall("outer", "c1"), adapter="test").executing():
         joined = core.tool_call(ToolCall("inner", "c2"), adapter="server", join=True)
         assert joined.attribution.action_id == current().action_id
-    ids = {(span.attributes or {})["attribution.action.id"] for span in recorded.all()}
+    ids = {str((span.attributes or {})["attribution.action.id"]) for span in recorded.all()}
     assert len(ids) == 1
     assert recorded.names() == ["evaluate_policy outer", "evaluate_policy inner", "execute_tool outer"]
 

@@ -75,7 +75,7 @@ def test_a_message_is_recorded_where_content_is_captured(recorded: Recorded) -> 
     assert "4711" in recorded.one("invoke_agent a").to_json()
 
 
-class Pause(Exception):
+class Pause(Exception):  # noqa: N818 it is none
     """How a framework waits for a human."""
 
 

@@ -13,10 +13,10 @@ from whodid.instrumentation.core import ToolCall
 CALL = ToolCall("refund", "call-1", {"order": 17, "amount": 20})
 
 
-def approve(call: ToolCall = CALL, **options: datetime) -> str | None:
+def approve(call: ToolCall = CALL, not_after: datetime | None = None) -> str | None:
     core.approval_requested(call)
     with approver("bob@acme.example"):
-        return core.approval_resolved(call, True, adapter="test", **options)
+        return core.approval_resolved(call, True, adapter="test", not_after=not_after)
 
 
 def mode_of(call: ToolCall = CALL) -> str | None:

@@ -25,7 +25,8 @@ POLICY = """
 @id("everything") permit (principal is Agent, action == Action::"execute_tool", resource);
 @id("deletes-need-approval")
 forbid (principal, action, resource == Tool::"delete_order") unless { context has approval };
-@id("small-refunds") forbid (principal, action, resource == Tool::"refund") when { context.arguments.amount > 100 };
+@id("small-refunds")
+forbid (principal, action, resource == Tool::"refund") when { context.arguments.amount > 100 };
 """
 
 

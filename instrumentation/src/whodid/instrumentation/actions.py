@@ -18,7 +18,7 @@ from whodid.instrumentation import approvals, guard, process, settings
 from whodid.instrumentation.approvals import Approval
 from whodid.instrumentation.context import Attribution, current
 from whodid.instrumentation.digest import CannotFreezeError, Frozen, canonical_json, freeze
-from whodid.instrumentation.scopes import Scope, content, record_error, start_span, where
+from whodid.instrumentation.scopes import Scope, content, end_span, record_error, start_span, where
 from whodid.semconv import attributes as names
 from whodid.semconv.values import ActionMode, ApprovalStatus, InitiatorType
 from whodid.semconv.values import PolicyEnforcementAction as Enforcement
@@ -274,6 +274,6 @@ def _ask(
     span, _ = start_span(adapter, f"{EVALUATE_POLICY} {call.name}", decided, known, parent, started_ns)
     if decision.error_type is not None:
         span.set_status(StatusCode.ERROR, decision.error_type)
-    span.end()
+    end_span(span)
     blocked = enforced is Enforcement.BLOCKED
     return decided, guard.denial_text(decision, call.name) if blocked else None

@@ -20,7 +20,7 @@ from opentelemetry.context import Context, get_current, get_value, set_value
 
 from whodid.instrumentation import settings
 from whodid.instrumentation.context import Attribution, current, rfc3339
-from whodid.instrumentation.scopes import start_span
+from whodid.instrumentation.scopes import end_span, start_span
 from whodid.instrumentation.streams import attached
 from whodid.semconv import attributes as names
 from whodid.semconv.values import ApprovalStatus
@@ -175,5 +175,5 @@ def resolve(
         waiting = {**base, names.ATTRIBUTION_APPROVAL_CONTEXT_HASH: arguments_hash}
         span.add_event(REQUESTED_EVENT, waiting, timestamp=asked[1].time_ns)
     span.add_event(RESOLVED_EVENT, outcome)
-    span.end()
+    end_span(span)
     return approval_id

@@ -82,13 +82,25 @@ def start_span(
     The attributes go in at the start, so that samplers see them and a provider without stamping has them too.
     """
     context = with_attribution(attribution, parent)
-    span = tracer(adapter).start_span(
-        name,
-        context=context,
-        attributes={**attribution.attributes, **attributes},
-        start_time=start_time_ns,
-    )
+    try:
+        span = tracer(adapter).start_span(
+            name,
+            context=context,
+            attributes={**attribution.attributes, **attributes},
+            start_time=start_time_ns,
+        )
+    except Exception as error:  # noqa: BLE001 a sampler or processor of the host's; its agent must go on
+        _log.error("whodid: a span could not be started: %s", where(error))
+        return trace.INVALID_SPAN, context
     return span, trace.set_span_in_context(span, context)
+
+
+def end_span(span: Span) -> None:
+    """End a span; what a processor of the host's raises does not reach the agent."""
+    try:
+        span.end()
+    except Exception as error:  # noqa: BLE001 see above
+        _log.error("whodid: a span could not be ended: %s", where(error))
 
 
 class Scope:
@@ -118,7 +130,7 @@ class Scope:
             self._open = False
         if error is not None:
             record_error(self.span, error)
-        self.span.end()
+        end_span(self.span)
 
     @contextmanager
     def running(self, control_flow: tuple[type[BaseException], ...] = ()) -> Generator[None, None, None]:

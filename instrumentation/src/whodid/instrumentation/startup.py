@@ -188,7 +188,10 @@ def _install_adapters(chosen: tuple[str, ...], report: Report) -> None:
 def _stamp_new(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Every provider of the SDK's is stamped from its start, also one that never becomes the global one."""
     wrapped(*args, **kwargs)
-    stamping.install(instance)
+    try:
+        stamping.install(instance)
+    except Exception as error:  # noqa: BLE001 a subclass of the host's that is not ready for it yet
+        _log.warning("whodid: a TracerProvider could not be stamped (%s)", type(error).__name__)
 
 
 def _yield_to_host(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -14,7 +14,10 @@ def _start() -> None:
         # A child may run on a Python of its own, without whodid. Once in a tree of processes is enough.
         if os.environ.get("WHODID_REPORT", "1") != "0":
             os.environ["WHODID_REPORT"] = "0"
-            sys.stderr.write(f"whodid: not instrumented: {sys.executable} cannot import whodid ({error})\n")
+            sys.stderr.write(
+                f"whodid: not instrumented: {sys.executable} cannot import whodid ({error})\n\n"
+                f"hint: {sys.executable} -m pip install whodid\n"
+            )
         return
     bootstrap.start()
 
