@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import socket
+import zlib
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, cast
@@ -134,7 +135,7 @@ class TestHttp:
 
     def test_another_content_encoding(self, running: Running) -> None:
         answer = post(running, GOOD, content_encoding="br")
-        assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "gzip")
+        assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "gzip, deflate")
 
     @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
     def test_another_method(self, running: Running, method: str) -> None:
@@ -154,6 +155,8 @@ class TestHttp:
 
     def test_a_declared_gibibyte_is_refused_before_it_comes(self, running: Running) -> None:
         assert b" 413 " in raw(running.http_port, head(f"content-length: {2**30}"))
+        for length in ("9" * 19, "9" * 5000, "-1", "x"):
+            assert raw(running.http_port, head(f"content-length: {length}"))[9:12] in (b"400", b"413")
 
     def test_endless_chunks_are_refused_at_the_limit(self, running: Running) -> None:
         chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
@@ -175,6 +178,10 @@ class TestHttp:
     def test_gzip_in_several_members(self, running: Running) -> None:
         body = gzip.compress(GOOD[:20]) + gzip.compress(GOOD[20:])
         assert post(running, body, content_encoding="gzip").status_code == 200
+
+    def test_deflate(self, running: Running) -> None:
+        assert post(running, zlib.compress(GOOD), content_encoding="deflate").status_code == 200
+        assert post(running, zlib.compress(bytes(2**24)), content_encoding="deflate").status_code == 413
 
     def test_random_bytes_on_the_socket(self, running: Running) -> None:
         assert b" 400 " in raw(running.http_port, b"\x16\x03\x01" + os.urandom(500) + b"\r\n\r\n")

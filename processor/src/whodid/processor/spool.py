@@ -196,7 +196,7 @@ class Spool:
                 target = self._open or self._start()
                 content = b"".join(part for each in group for part in (segment.frame(each.body), each.body))
                 _write_all(target.handle, content)
-                os.fdatasync(target.handle)
+                segment.sync_data(target.handle)
             except (OSError, MemoryError) as error:
                 self._abandon()
                 return SpoolUnavailableError(f"the spool cannot be written: {error}", "free some disk")

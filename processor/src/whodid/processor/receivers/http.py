@@ -1,4 +1,4 @@
-"""OTLP/HTTP: POST /v1/traces, as protobuf or JSON, plain or gzip. Statuses as in OTLP 1.10."""
+"""OTLP/HTTP: POST /v1/traces, as protobuf or JSON, compressed or not. Statuses as in OTLP 1.10."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ PATH = "/v1/traces"
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 READ_TIMEOUT_S = 30
+# What zlib calls them: OTLP asks for gzip, and its exporters offer deflate as well.
+_WINDOW_BITS = {"gzip": 31, "deflate": 15}
 _ACCEPTED = {PROTOBUF: b"", JSON: b"{}"}  # an ExportTraceServiceResponse without partial success
 
 
@@ -40,13 +42,14 @@ def app(intake: Intake, *, max_request_bytes: int) -> Starlette:
         if kind not in _ACCEPTED:
             raise _Refusal(415, f"the content type has to be {PROTOBUF} or {JSON}")
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in ("gzip", "identity", ""):
-            raise _Refusal(415, "the content encoding has to be gzip, or none", {"Accept-Encoding": "gzip"})
+        if encoding not in ("identity", "", *_WINDOW_BITS):
+            known = ", ".join(_WINDOW_BITS)
+            raise _Refusal(415, f"the content encoding has to be {known} or none", {"Accept-Encoding": known})
         with intake.in_hand():
             body = await _read(request, max_request_bytes)
             try:
-                if encoding == "gzip":
-                    body = _unzip(body, max_request_bytes)
+                if encoding in _WINDOW_BITS:
+                    body = _unzip(body, encoding, max_request_bytes)
                 wire = otlp_json.to_protobuf(body) if kind == JSON else body
             except MalformedRequestError as error:
                 await intake.refuse(body, error.cause)
@@ -72,7 +75,7 @@ async def _read(request: Request, max_bytes: int) -> bytes:
     """The body, never more than `max_bytes` of it in memory, whatever its length is said to be."""
     too_long = _Refusal(413, f"the request is longer than {max_bytes} bytes", {"Connection": "close"})
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > max_bytes:
+    if declared.isdecimal() and (len(declared) > 20 or int(declared) > max_bytes):
         raise too_long
     body = bytearray()
     try:
@@ -86,19 +89,21 @@ async def _read(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _unzip(body: bytes, max_bytes: int) -> bytes:
-    """gzip, several members as RFC 1952 allows; stops as soon as the result is longer than `max_bytes`."""
+def _unzip(body: bytes, encoding: str, max_bytes: int) -> bytes:
+    """Several gzip members, as RFC 1952 allows; stops as soon as the result is longer than `max_bytes`."""
     out = bytearray()
     while body:
-        member = zlib.decompressobj(wbits=31)
+        member = zlib.decompressobj(_WINDOW_BITS[encoding])
         try:
             out += member.decompress(body, max_bytes + 1 - len(out))
         except zlib.error as error:
-            raise MalformedRequestError(f"the body is no gzip: {error}", "check content-encoding") from None
+            raise MalformedRequestError(
+                f"the body is no {encoding}: {error}", "check content-encoding"
+            ) from None
         if len(out) > max_bytes:
             raise _Refusal(413, f"the request is longer than {max_bytes} bytes after decompression")
         if not member.eof:
-            raise MalformedRequestError("the gzip is cut off", "send the whole body")
+            raise MalformedRequestError(f"the {encoding} is cut off", "send the whole body")
         body = member.unused_data
     return bytes(out)
 
