@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent import futures
 from typing import Any
 
@@ -46,11 +46,12 @@ class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
 
 
 @contextlib.contextmanager
-def receiver() -> Iterator[Receiver]:
+def receiver() -> Generator[Receiver, None, None]:
     """Listens on a free port of the loopback."""
     servicer = Receiver()
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(servicer, server)
+    generated: Any = trace_service_pb2_grpc  # without annotations
+    generated.add_TraceServiceServicer_to_server(servicer, server)
     servicer.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:
