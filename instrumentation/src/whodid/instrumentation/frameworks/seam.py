@@ -11,6 +11,7 @@ from opentelemetry.context import get_current
 from whodid.instrumentation import guard
 from whodid.instrumentation.actions import UNKNOWN_DENIAL, Action, ToolCall, tool_call
 from whodid.instrumentation.context import current
+from whodid.instrumentation.scopes import where
 
 _log = logging.getLogger(__name__)
 _said: set[tuple[str, str]] = set()
@@ -51,7 +52,8 @@ def say_once(adapter: str, what: str, error: BaseException | None = None) -> Non
     if (adapter, what) in _said:
         return
     _said.add((adapter, what))
-    _log.error("whodid: %s: %s", adapter, what, exc_info=error)
+    # Its class and place, and not its message, which may hold what the host works on.
+    _log.error("whodid: %s: %s%s", adapter, what, "" if error is None else f" ({where(error)})")
 
 
 def argument(args: tuple[Any, ...], kwargs: dict[str, Any], position: int, name: str) -> Any:
