@@ -66,7 +66,7 @@ def command(once: bool, data_dir: Path | None) -> None:
     for module in _NEEDS:
         if importlib.util.find_spec(module) is None:
             raise ModuleNotFoundError(f"No module named {module!r}", name=module)
-    _stop_on_sigterm()
+    _stop_on_signals()
     with contextlib.ExitStack() as stack:
         if once and data_dir is None:
             data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="whodid-demo-")))
@@ -208,11 +208,11 @@ def _wait_for(service: Service, call_id: str) -> WhoRecord:
 
 
 def _stay(service: Service) -> None:
-    _say(
-        f"\nThe service goes on, and takes OTLP at {service.otlp_grpc}. Ask it from another terminal with"
-        f"\n`whodid who` and `whodid trace` as above{_folder_flag(service)}. Ctrl-C stops it."
-    )
     with contextlib.suppress(KeyboardInterrupt):
+        _say(
+            f"\nThe service goes on, and takes OTLP at {service.otlp_grpc}. Ask it from another terminal with"
+            f"\n`whodid who` and `whodid trace` as above{_folder_flag(service)}. Ctrl-C stops it."
+        )
         while service.process is not None and service.process.poll() is None:
             time.sleep(0.2)
 
@@ -233,13 +233,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _stop_on_sigterm() -> None:
-    """SIGTERM ends the demo in order, so that the service it started ends as well."""
+def _stop_on_signals() -> None:
+    """SIGTERM, and a terminal that goes away, end the demo in order: the service it started ends as well."""
 
     def stop(number: int, _frame: object) -> None:
         sys.exit(128 + number)
 
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
 
 
 def _failure(cause: str, hint: str) -> Exception:
