@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -37,12 +36,12 @@ def ask(
 
     `path`: the question's path below `/api/v1`. Raises WhodidError.
     """
-    from whodid.processor import settings
+    from whodid.processor import announcement, settings
 
     loaded = settings.load({"data_dir": data_dir} if data_dir else {})
-    api = _service(loaded.data_dir)
-    if api is not None:
-        return record.model_validate(_get(f"{api}/api/v1/{path}/{quote(id_, safe='')}"))
+    running = announcement.read(loaded.data_dir)
+    if running is not None:
+        return record.model_validate(_get(f"{running.api}/api/v1/{path}/{quote(id_, safe='')}"))
     return _from_store(loaded, id_, question)
 
 
@@ -64,16 +63,6 @@ def _from_store(loaded: Settings, id_: str, question: Callable[[Store, str], Rec
             return question(store, id_)
         finally:
             store.close()
-
-
-def _service(data_dir: Path) -> str | None:
-    """The address of the service that runs on this folder; None where none does."""
-    try:
-        running = cast("dict[str, Any]", json.loads((data_dir / "service.json").read_text()))
-        os.kill(int(running["pid"]), 0)  # a service that was killed leaves its file behind
-        return str(running["api"])
-    except (OSError, ValueError, KeyError):
-        return None
 
 
 def _get(url: str) -> Any:

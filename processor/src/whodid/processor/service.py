@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-import json
 import logging
 import os
 import signal
@@ -21,6 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from whodid.processor import api, spool
+from whodid.processor.announcement import Announcement, announced
 from whodid.processor.delivery import Delivery
 from whodid.processor.errors import WhodidError
 from whodid.processor.intake import Intake
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from whodid.processor.settings import Settings
 
-ANNOUNCEMENT = "service.json"
 QUARANTINE = "quarantine"
 CLOSE_TIMEOUT_S = 5
 
@@ -84,7 +83,7 @@ async def _serve(
     delivery.start()
     await grpc_server.start()
     async with _http(otlp, sockets[0]), _http(_api(settings, store, waiting, delivery), sockets[1]):
-        with _announced(settings, grpc_port, sockets[1]):
+        with announced(settings.data_dir, _announcement(settings, grpc_port, sockets[1])):
             say(_report(settings, store, waiting, grpc_port, sockets))
             await stop.wait()
         await grpc_server.stop(CLOSE_TIMEOUT_S)
@@ -207,22 +206,12 @@ def _api(settings: Settings, store: Store, waiting: Spool, delivery: Delivery) -
     return Starlette(routes=[Route("/healthz", healthz), *api.routes(store)], middleware=middleware)
 
 
-@contextlib.contextmanager
-def _announced(settings: Settings, grpc_port: int, api_socket: socket.socket) -> Generator[None]:
-    """While the block runs, service.json says where to ask (`whodid who`) and to send (`whodid demo`)."""
-    path = settings.data_dir / ANNOUNCEMENT
-    content = {
-        "api": f"http://{_at(_reachable(settings.api.host), _port(api_socket))}",
-        "otlp_grpc": f"http://{_at(_reachable(settings.receiver.host), grpc_port)}",
-        "pid": os.getpid(),
-    }
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(content) + "\n")
-    fresh.replace(path)
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
+def _announcement(settings: Settings, grpc_port: int, api_socket: socket.socket) -> Announcement:
+    return Announcement(
+        api=f"http://{_at(_reachable(settings.api.host), _port(api_socket))}",
+        otlp_grpc=f"http://{_at(_reachable(settings.receiver.host), grpc_port)}",
+        pid=os.getpid(),
+    )
 
 
 def _report(

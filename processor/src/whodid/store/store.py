@@ -119,7 +119,10 @@ class Store:
 def _translated(error: Exception, location: Location) -> WhodidError:
     """The error in our words; the library's own text may hold a row's values: only its first line is kept."""
     code = getattr(error, "code", None)
-    cause = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+    root: BaseException = error
+    while (deeper := root.__cause__ or root.__context__) is not None:
+        root = deeper
+    cause = (getattr(root, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__)[:300]
     if code in _FOR_GOOD:
         return StoreRefusedError(f"{location.description} refused the rows: {cause}", "see the quarantine")
     hint = "check that no other process has the folder open"
