@@ -14,7 +14,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -86,9 +86,11 @@ def _data_dir(given: Path | None) -> Path:
 @contextlib.contextmanager
 def _service(data_dir: Path, *, free_ports: bool) -> Generator[Service]:
     """The service that runs on the folder, or one of our own, which is stopped with the block."""
-    if (announced := _announced(data_dir)) is not None:
+    from whodid.processor import announcement
+
+    if (running := announcement.read(data_dir)) is not None:
         _say(f"using the service that runs on {data_dir}")
-        yield Service(data_dir, announced["otlp_grpc"], None)
+        yield Service(data_dir, running.otlp_grpc, None)
         return
     _say("starting `whodid up` …")
     ports = ["--grpc-port", "0", "--http-port", "0", "--api-port", "0"] if free_ports else []
@@ -106,22 +108,14 @@ def _service(data_dir: Path, *, free_ports: bool) -> Generator[Service]:
             _stop(process)
 
 
-def _announced(data_dir: Path) -> dict[str, Any] | None:
-    """What a running service says about itself in its folder."""
-    try:
-        said: dict[str, Any] = json.loads((data_dir / "service.json").read_text())
-        os.kill(int(said["pid"]), 0)  # a service that was killed leaves its file behind
-    except (OSError, ValueError, KeyError):
-        return None
-    return said
-
-
 def _wait_for_start(process: subprocess.Popen[bytes], data_dir: Path, log: IO[bytes]) -> str:
+    from whodid.processor import announcement
+
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline_s:
-        said = _announced(data_dir)
-        if said is not None and said["pid"] == process.pid:
-            return str(said["otlp_grpc"])
+        running = announcement.read(data_dir)
+        if running is not None and running.pid == process.pid:
+            return running.otlp_grpc
         if process.poll() is not None:
             cause, hint = _its_error(log)
             raise _failure(f"`whodid up` did not start: {cause}", hint)
@@ -153,6 +147,8 @@ def _run_agents(service: Service) -> dict[str, str]:
                 "OTEL_SERVICE_NAME": "support",
                 "OTEL_EXPORTER_OTLP_ENDPOINT": service.otlp_grpc,
                 "WHODID_POLICY": str(Path(demo.__path__[0]) / "policies"),
+                "WHODID_AGENT_IDENTITY": "spiffe://acme.example/agent/support",
+                "WHODID_AGENT_IDENTITY_TYPE": "spiffe",
             },
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -30,18 +32,31 @@ class _Run:
     """One run of the SDK's loop: its agents come one after the other, each handed off to by the last."""
 
     began_with: _Chain
-    resumed_at: _Chain | None = None
+    goes_on_with: str | None = None
+    """The agent of a run that goes on from a state."""
+    came_by: _Chain | None = None
+    """The chain up to that agent, where it is known."""
     agent: AgentRun | None = None
+    is_ahead: bool = False
+    """Our span of the agent was started before the SDK's."""
 
     def next_agent(self, name: str) -> AgentRun:
-        """Start the next agent's span."""
-        if self.agent is not None:
+        """The next agent's span, started."""
+        if self.agent is None:
+            self.agent = agent_start(name, adapter=ADAPTER)
+        elif not self.is_ahead or self.agent.attribution.agent_name != name:
             self.agent = self.agent.handoff(name)
-        else:
-            parent = get_current()
-            if self.resumed_at:
-                parent = with_attribution(replace(current(), chain=self.resumed_at[:-1]))
-            self.agent = agent_start(name, adapter=ADAPTER, parent=parent)
+        self.is_ahead = False
+        return self.agent
+
+    def go_on(self) -> AgentRun | None:
+        """Start the agent of a run that goes on; None for a run that begins."""
+        if self.goes_on_with is None:
+            return None
+        parent = get_current()
+        if self.came_by:
+            parent = with_attribution(replace(current(), chain=self.came_by[:-1]))
+        self.agent, self.is_ahead = agent_start(self.goes_on_with, adapter=ADAPTER, parent=parent), True
         return self.agent
 
 
@@ -51,18 +66,34 @@ def _enter(kwargs: dict[str, Any], given: Any) -> Context:
     attribution = current()
     if conversation_id is not None:
         attribution = replace(attribution, conversation_id=str(conversation_id))
-    run = _Run(attribution.chain, _resumed_at(attribution, given))
+    run = _Run(attribution.chain)
+    # Input is a text, a list, or the state of a run that stopped.
+    if (agent := getattr(given, "_current_agent", None)) is not None:
+        run.goes_on_with, run.came_by = str(agent.name), _came_by(attribution, given)
     return set_value(_RUN, run, with_attribution(attribution))
 
 
-def _resumed_at(attribution: Attribution, given: Any) -> _Chain | None:
-    """The chain up to the agent that goes on from a stopped run's state; None for a run that begins."""
-    interruptions: Any = getattr(given, "get_interruptions", tuple)
-    for item in interruptions():
+def _came_by(attribution: Attribution, state: Any) -> _Chain | None:
+    for item in state.get_interruptions():
         stopped = _stopped_at.get((attribution.task_id, waiting(item).call_id))
         if stopped is not None and stopped[0] == attribution.chain:
             return stopped[1]
     return None
+
+
+@contextmanager
+def _going_on() -> Generator[None]:
+    """A run that goes on is its agent's from the start: versions differ in whether they begin the agent's span
+    before or after the calls that waited."""
+    run = get_value(_RUN)
+    agent = (
+        quietly(ADAPTER, "an agent's span could not be started", run.go_on) if isinstance(run, _Run) else None
+    )
+    if agent is None:
+        yield
+        return
+    with agent.running():
+        yield
 
 
 async def run(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -71,7 +102,7 @@ async def run(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any
     context = quietly(ADAPTER, "a run could not be read", lambda: _enter(kwargs, given))
     if context is None:
         return await wrapped(*args, **kwargs)
-    with attached(context):
+    with attached(context), _going_on():
         result = await wrapped(*args, **kwargs)
         quietly(ADAPTER, "requests for approval could not be read", lambda: _note_requests(result))
         return result
@@ -89,13 +120,11 @@ def run_streamed(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, 
 
 async def streaming(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Around the body of a streamed run."""
-    done = await wrapped(*args, **kwargs)
-    quietly(
-        ADAPTER,
-        "requests for approval could not be read",
-        lambda: _note_requests(kwargs.get("streamed_result")),
-    )
-    return done
+    with _going_on():
+        done = await wrapped(*args, **kwargs)
+        result = kwargs.get("streamed_result")
+        quietly(ADAPTER, "requests for approval could not be read", lambda: _note_requests(result))
+        return done
 
 
 def _note_requests(result: Any) -> None:
