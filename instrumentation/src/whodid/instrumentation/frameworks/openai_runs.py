@@ -83,8 +83,10 @@ def _came_by(attribution: Attribution, state: Any) -> _Chain | None:
 
 @contextmanager
 def _going_on() -> Generator[None]:
-    """A run that goes on is its agent's from the start: versions differ in whether they begin the agent's span
-    before or after the calls that waited."""
+    """A run that goes on is its agent's from the start.
+
+    Versions differ in whether they begin the agent's span before or after the calls that waited.
+    """
     run = get_value(_RUN)
     agent = (
         quietly(ADAPTER, "an agent's span could not be started", run.go_on) if isinstance(run, _Run) else None
