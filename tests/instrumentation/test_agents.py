@@ -38,14 +38,24 @@ def test_an_agent_in_an_agent(recorded: Recorded) -> None:
 
 
 def test_a_hand_off_makes_the_chain_longer_and_stands_beside_the_first(recorded: Recorded) -> None:
-    with attribution(principal="alice"):
+    with attribution(principal="alice"), trace.get_tracer("app").start_as_current_span("request") as request:
         first = core.agent_start("triage", adapter="test")
         second = first.handoff("refunds")
         with second.attached():
             assert current().chain == ("alice", "triage", "refunds")
         second.finish()
-    assert recorded.names() == ["invoke_agent triage", "invoke_agent refunds"]
-    assert recorded.one("invoke_agent refunds").parent is None
+    assert recorded.names() == ["invoke_agent triage", "invoke_agent refunds", "request"]
+    parent = recorded.one("invoke_agent refunds").parent
+    assert parent is not None
+    assert parent.span_id == request.get_span_context().span_id
+
+
+def test_a_hand_off_with_nothing_around_stays_in_its_trace(recorded: Recorded) -> None:
+    core.agent_start("triage", adapter="test").handoff("refunds").finish()
+    first, second = recorded.one("invoke_agent triage"), recorded.one("invoke_agent refunds")
+    assert first.context is not None
+    assert second.parent is not None
+    assert (second.parent.trace_id, second.parent.span_id) == (first.context.trace_id, first.context.span_id)
 
 
 def test_the_processs_identity_is_the_agents_unless_the_block_says_another(recorded: Recorded) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from opentelemetry.context import Context, get_current
+from opentelemetry.trace import get_current_span, set_span_in_context
 
 from whodid.instrumentation import process
 from whodid.instrumentation.context import Attribution, current
@@ -26,12 +27,16 @@ class AgentRun(Scope):
     parent: Context
 
     def handoff(self, name: str, *, version: str | None = None, description: str | None = None) -> AgentRun:
-        """End this agent's span and start the next agent's beside it, with the chain one longer."""
+        """End this agent's span and start the next agent's beside it, with the chain one longer.
+
+        Where there is nothing around them, the next one's is below it: beside it would be another trace.
+        """
         self.finish()
+        alone = not get_current_span(self.parent).get_span_context().is_valid
         return _start(
             name,
             self.attribution,
-            self.parent,
+            set_span_in_context(self.span, self.parent) if alone else self.parent,
             adapter=self.adapter,
             version=version,
             description=description,
