@@ -11,6 +11,7 @@ ATTRIBUTION_AGENT_INSTANCE_ID: Final = "attribution.agent.instance.id"
 ATTRIBUTION_AGENT_IDENTITY_ID: Final = "attribution.agent.identity.id"
 ATTRIBUTION_AGENT_IDENTITY_TYPE: Final = "attribution.agent.identity.type"
 ATTRIBUTION_AGENT_IDENTITY_ISSUER: Final = "attribution.agent.identity.issuer"
+ATTRIBUTION_AGENT_ATTESTED_ID: Final = "attribution.agent.attested.id"
 ATTRIBUTION_INITIATOR_TYPE: Final = "attribution.initiator.type"
 ATTRIBUTION_INITIATOR_ID: Final = "attribution.initiator.id"
 ATTRIBUTION_PRINCIPAL_TYPE: Final = "attribution.principal.type"
@@ -43,6 +44,12 @@ ATTRIBUTION_CREDENTIAL_NOT_AFTER: Final = "attribution.credential.not_after"
 ATTRIBUTION_CREDENTIAL_TASK_ID: Final = "attribution.credential.task.id"
 ATTRIBUTION_CREDENTIAL_REPLACES_ID: Final = "attribution.credential.replaces.id"
 ATTRIBUTION_EVIDENCE_LEVEL: Final = "attribution.evidence.level"
+
+# findings
+ATTRIBUTION_FINDING_RULE: Final = "attribution.finding.rule"
+ATTRIBUTION_FINDING_SEVERITY: Final = "attribution.finding.severity"
+ATTRIBUTION_FINDING_ATTRIBUTE: Final = "attribution.finding.attribute"
+ATTRIBUTION_FINDING_MESSAGE: Final = "attribution.finding.message"
 
 # task
 ATTRIBUTION_TASK_ID: Final = "attribution.task.id"

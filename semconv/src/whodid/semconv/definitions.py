@@ -1,4 +1,4 @@
-"""What the registry consists of: attributes and the operations whose spans carry them."""
+"""What the registry consists of: attributes, the operations whose spans carry them, the validator's rules."""
 
 from __future__ import annotations
 
@@ -26,6 +26,21 @@ class Column(StrEnum):
     INT = "int"
 
 
+class Format(StrEnum):
+    """The syntax of a string attribute, each from a standard."""
+
+    SPIFFE_ID = "spiffe_id"
+    """SPIFFE-ID specification, section 2."""
+    DIGEST = "digest"
+    """`sha256:` and hexadecimal digits."""
+    RFC3339 = "rfc3339"
+    """RFC 3339 date-time in UTC."""
+    TRACE_ID = "trace_id"
+    """W3C Trace Context: 32 lower-case hexadecimal digits, not all zeros."""
+    SPAN_ID = "span_id"
+    """W3C Trace Context: 16 lower-case hexadecimal digits, not all zeros."""
+
+
 class Requirement(StrEnum):
     """How much an operation's span needs an attribute (OpenTelemetry's requirement levels)."""
 
@@ -47,6 +62,9 @@ class Attribute:
     """The enum's members; empty for an attribute that is not an enum."""
     closed: bool = False
     """Whether a value outside `values` is a finding: an auditor cannot act on a value nobody defined."""
+    format: Format | None = None
+    renamed_to: str | None = None
+    """For a deprecated attribute, the one that took its place."""
 
     @property
     def column_name(self) -> str:
@@ -55,13 +73,37 @@ class Attribute:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """An attribute as an operation's spans use it."""
+
+    name: str
+    requirement: Requirement
+    when: str | None = None
+    """For a conditional requirement, the condition (`expressions`) under which the attribute is required."""
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
-    """What a span with this `gen_ai.operation.name` has to say."""
+    """What a kind of span has to say."""
 
     name: str
     brief: str
-    attributes: tuple[tuple[str, Requirement], ...]
+    match: str
+    """The condition (`expressions`) by which a span is one of these; never its name or type."""
+    uses: tuple[Use, ...]
 
     def with_requirement(self, requirement: Requirement) -> tuple[str, ...]:
         """The names of the attributes at one requirement level, in the model's order."""
-        return tuple(name for name, level in self.attributes if level is requirement)
+        return tuple(use.name for use in self.uses if use.requirement is requirement)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One of the validator's rules: a member of `attribution.finding.rule`."""
+
+    id: str
+    brief: str
+    severity: str
+    """`violation`, `improvement` or `information`, as OTel Weaver's live-check has them."""
+    controls: tuple[str, ...] = ()
+    """What a finding bears on: ids such as `OWASP-ASI03`, listed in the findings' documentation."""

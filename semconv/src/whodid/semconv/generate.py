@@ -75,7 +75,9 @@ def _registry(model: Model) -> str:
         _HEADER,
         '"""The registry: every attribute with its type, and what each operation\'s spans have to say."""\n',
         "from typing import Final\n",
-        "from whodid.semconv.definitions import Attribute, AttributeType, Column, Operation, Requirement\n",
+        "from whodid.semconv.definitions import (",
+        "    Attribute, AttributeType, Column, Format, Operation, Requirement, Rule, Use,",
+        ")\n",
         "ATTRIBUTES: Final[dict[str, Attribute]] = {",
         "    attribute.name: attribute",
         "    for attribute in (",
@@ -87,12 +89,16 @@ def _registry(model: Model) -> str:
         "    for operation in (",
     ]
     for operation in model.operations:
-        lines += [f"        Operation({_quote(operation.name)}, {_quote(operation.brief)}, ("]
-        lines += [
-            f'            ("{name}", Requirement.{requirement.name}),'
-            for name, requirement in operation.attributes
-        ]
+        head = ", ".join(_quote(text) for text in (operation.name, operation.brief, operation.match))
+        lines += [f"        Operation({head}, ("]
+        for use in operation.uses:
+            when = f", {_quote(use.when)}" if use.when else ""
+            lines += [f'            Use("{use.name}", Requirement.{use.requirement.name}{when}),']
         lines += ["        )),"]
+    lines += ["    )", "}\n", "RULES: Final[dict[str, Rule]] = {", "    rule.id: rule", "    for rule in ("]
+    for rule in model.rules:
+        head = ", ".join(_quote(text) for text in (rule.id, rule.brief, rule.severity))
+        lines += [f"        Rule({head}, {_tuple(rule.controls)}),"]
     lines += ["    )", "}"]
     return "\n".join(lines) + "\n"
 
@@ -102,10 +108,18 @@ def _attribute_call(attribute: Attribute) -> str:
     if attribute.column:
         arguments.append(f"column=Column.{attribute.column.name}")
     if attribute.values:
-        arguments.append(f"values=({', '.join(_quote(value) for value in attribute.values)},)")
+        arguments.append(f"values={_tuple(attribute.values)}")
     if attribute.closed:
         arguments.append("closed=True")
+    if attribute.format:
+        arguments.append(f"format=Format.{attribute.format.name}")
+    if attribute.renamed_to:
+        arguments.append(f"renamed_to={_quote(attribute.renamed_to)}")
     return f"Attribute({', '.join(arguments)})"
+
+
+def _tuple(texts: tuple[str, ...]) -> str:
+    return f"({', '.join(_quote(text) for text in texts)},)"
 
 
 def _quote(text: str) -> str:
@@ -141,6 +155,6 @@ def _document(model: Model) -> str:
             "| attribute | requirement |",
             "| --- | --- |",
         ]
-        lines += [f"| `{name}` | {requirement} |" for name, requirement in operation.attributes]
+        lines += [f"| `{use.name}` | {use.requirement} |" for use in operation.uses]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"

@@ -68,6 +68,45 @@ class EvidenceLevel(StrEnum):
     MISSING = "missing"
 
 
+class FindingRule(StrEnum):
+    """The rule that found it."""
+
+    MISSING_REQUIRED = "missing_required"
+    MISSING_CONDITIONAL = "missing_conditional"
+    MISSING_RECOMMENDED = "missing_recommended"
+    TYPE_MISMATCH = "type_mismatch"
+    UNDEFINED_VALUE = "undefined_value"
+    OPEN_VALUE = "open_value"
+    INVALID_FORMAT = "invalid_format"
+    INVALID_ID = "invalid_id"
+    TIME_OUTSIDE_WINDOW = "time_outside_window"
+    DEPRECATED_NAME = "deprecated_name"
+    MISSPELT_NAME = "misspelt_name"
+    EVIDENCE_CLAIMED = "evidence_claimed"
+    SECRET_REDACTED = "secret_redacted"
+    CREDENTIAL_NOT_VALID = "credential_not_valid"
+    CREDENTIAL_OF_OTHER_TASK = "credential_of_other_task"
+    DECISION_AFTER_ACTION = "decision_after_action"
+    DECISION_MISMATCH = "decision_mismatch"
+    ACTION_DESPITE_DENIAL = "action_despite_denial"
+    APPROVAL_MISMATCH = "approval_mismatch"
+    APPROVAL_NOT_IN_TIME = "approval_not_in_time"
+    APPROVAL_REUSED = "approval_reused"
+    APPROVAL_BY_AGENT = "approval_by_agent"
+    CHAIN_BROKEN = "chain_broken"
+    MODE_INCONSISTENT = "mode_inconsistent"
+    CALL_ID_REUSED = "call_id_reused"
+    IDENTITY_MISMATCH = "identity_mismatch"
+
+
+class FindingSeverity(StrEnum):
+    """How bad it is."""
+
+    VIOLATION = "violation"
+    IMPROVEMENT = "improvement"
+    INFORMATION = "information"
+
+
 class ActionMode(StrEnum):
     """How much a human had to do with this action."""
 
