@@ -145,8 +145,9 @@ def test_a_stream_that_is_left_early(spans: Spans) -> None:
             result = Runner.run_streamed(
                 agent([call("lookup_order", order_id="A")], done()), "hi", run_config=OFFLINE
             )
-            async for _ in result.stream_events():
-                break
+            async for event in result.stream_events():
+                if event.type == "raw_response_event":  # by then the agent is at work in every version
+                    break
             result.cancel()
             assert current().agent_name is None
         with suppress(asyncio.CancelledError):
