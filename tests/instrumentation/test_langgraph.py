@@ -287,6 +287,20 @@ def test_an_agent_as_a_node_of_a_graph(spans: Spans) -> None:
     assert said(executed, attr.ATTRIBUTION_DELEGATION_CHAIN) == ("alice", "workflow", "research")
 
 
+def test_a_pause_inside_of_an_inner_agent_is_no_failure(spans: Spans) -> None:
+    """It goes through the inner graph's stream as an exception, up to the graph that keeps the state."""
+    outer: Any = StateGraph(MessagesState)
+    outer.add_node("research", agent(call("ask_somebody", question="?")))
+    outer.add_edge(START, "research")
+    graph = outer.compile(name="workflow", checkpointer=InMemorySaver())
+    graph.invoke(MESSAGES, {"configurable": {"thread_id": "thread-8"}})
+    assert {said(span, attr.GEN_AI_AGENT_NAME) for span in spans.find("invoke_agent")} == {
+        "workflow",
+        "research",
+    }
+    assert {span.status.status_code for span in spans.find()} == {StatusCode.UNSET}
+
+
 def test_eight_users_at_once(spans: Spans) -> None:
     users = [f"user{number}" for number in range(8)]
 

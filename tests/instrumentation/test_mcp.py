@@ -205,13 +205,15 @@ def test_baggage_that_is_malformed_says_nothing(spans: Spans, header: str) -> No
     assert json.loads(text(asyncio.run(run())))[1] is None
 
 
-def test_a_server_in_another_process(spans: Spans) -> None:
-    parameters = StdioServerParameters(
+def attributed_server() -> StdioServerParameters:
+    return StdioServerParameters(
         command=sys.executable, args=[str(SERVER)], env={**os.environ, "WHODID_EXPORT": "0"}
     )
 
+
+def test_a_server_in_another_process(spans: Spans) -> None:
     async def run() -> list[Any]:
-        async with Client(stdio_client(parameters)) as client:
+        async with Client(stdio_client(attributed_server())) as client:
             found: list[Any] = []
             for user in ("alice", "bob"):
                 with for_user(user), core.agent_span("support", adapter="test"):
@@ -231,6 +233,18 @@ def test_a_server_in_another_process(spans: Spans) -> None:
         }
     assert nobody["principal"] is None
     assert nobody["chain"] == []
+
+
+def test_a_caller_that_says_nothing_is_nobody() -> None:
+    """A client without whodid: its calls are not the server's own, in whose block the server runs."""
+
+    async def run() -> Any:
+        with for_user("alice"):
+            async with Client(stdio_client(attributed_server())) as client:
+                return json.loads(text(await client.call_tool("whoami", {})))
+
+    answer = asyncio.run(run())
+    assert answer == {"principal": None, "chain": [], "task": None, "action": None, "remote": False}
 
 
 @pytest.mark.parametrize("mode", MODES)
