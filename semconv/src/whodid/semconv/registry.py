@@ -92,6 +92,9 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
         Attribute("user.roles", AttributeType.STRINGS, "The roles of the user."),
         Attribute("session.id", AttributeType.STRING, "The session.", column=Column.STRING),
         Attribute("error.type", AttributeType.STRING, "The kind of the error.", column=Column.LOW_CARDINALITY),
+        Attribute("gen_ai.system", AttributeType.STRING, "The model's provider, before it was renamed.", renamed_to="gen_ai.provider.name"),
+        Attribute("gen_ai.usage.prompt_tokens", AttributeType.INT, "Tokens in the prompt, before it was renamed.", renamed_to="gen_ai.usage.input_tokens"),
+        Attribute("gen_ai.usage.completion_tokens", AttributeType.INT, "Tokens in the answer, before it was renamed.", renamed_to="gen_ai.usage.output_tokens"),
     )
 }
 
