@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import click
 import pytest
@@ -12,8 +11,6 @@ from click.testing import CliRunner, Result
 
 from tests.running import environment
 from whodid.cli.main import VERBS, Failure, Verbs, main
-
-ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments: str) -> Result:
@@ -76,28 +73,3 @@ class TestMissingPackages:
     def test_a_module_of_ours_is_a_bug_and_stays_one(self) -> None:
         with pytest.raises(ModuleNotFoundError):
             self.told("up", "whodid.processor.gone")
-
-
-class TestSemconv:
-    def test_the_checkout_is_fresh(self) -> None:
-        done = run("semconv", "generate", "--check", "--folder", str(ROOT / "semconv"))
-        assert (done.exit_code, done.stdout) == (0, "")
-
-    def test_stale_files_are_named_and_mended(self, tmp_path: Path) -> None:
-        folder = tmp_path / "semconv"
-        for source in ("model", "upstream"):
-            for path in (ROOT / "semconv" / source).rglob("*.yaml"):
-                target = folder / path.relative_to(ROOT / "semconv")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(path.read_bytes())
-        done = run("semconv", "generate", "--check", "--folder", str(folder))
-        assert done.exit_code == 1
-        assert str(folder / "docs" / "attributes.md") in done.stdout
-        assert f"hint: whodid semconv generate --folder {folder}" in done.stderr
-        assert run("semconv", "generate", "--folder", str(folder)).exit_code == 0
-        assert run("semconv", "generate", "--check", "--folder", str(folder)).exit_code == 0
-
-    def test_another_folder(self, tmp_path: Path) -> None:
-        done = run("semconv", "generate", "--folder", str(tmp_path))
-        assert done.exit_code == 1
-        assert "there is no model in" in done.stderr

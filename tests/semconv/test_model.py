@@ -51,7 +51,11 @@ def test_columns_have_names_of_their_own() -> None:
     [
         ("ref: attribution.task.id", "ref: attribution.tsk.id", "no attribute attribution.tsk.id"),
         ("ref_group: attribution.who", "ref_group: attribution.whom", "no attribute group attribution.whom"),
-        ("file_format: definition/2", "file_format: definition/1", "file_format is not definition/2"),
+        (
+            "file_format: definition/2",
+            "file_format: definition/1",
+            "spans.yaml:1: file_format: 'definition/1' cannot stand here",
+        ),
     ],
 )
 def test_a_wrong_model_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:

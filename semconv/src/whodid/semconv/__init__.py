@@ -1,5 +1,5 @@
 """The attribution conventions: generated constants, enum values and the registry.
 
-Everything here but `definitions`, `model` and `generate` is generated from `semconv/model/*.yaml`
-by `whodid semconv generate`.
+`attributes`, `values` and `registry` are generated from `semconv/model/*.yaml` by `whodid semconv generate`,
+whose source the other modules are: `source` → `resolver` → `model` → `constants`, `pages` …
 """

@@ -1,160 +1,81 @@
-"""Writes what is derived from the model: constants, enum values, the registry, the documentation."""
+"""Writes what is derived from the model: Python modules, documentation, telemetry schema files."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from whodid.semconv.definitions import Attribute
+from whodid.semconv import constants, pages, snapshot, telemetry_schema
+from whodid.semconv.markdown import HEADER
 from whodid.semconv.model import Model
 
-PYTHON_FOLDER = Path("src/whodid/semconv")
-_HEADER = "# Generated from semconv/model by `whodid semconv generate`; do not edit.\n"
+PYTHON_FOLDER = constants.FOLDER
 
 
-def render(model: Model) -> dict[Path, str]:
+class ReleaseError(Exception):
+    """The version cannot be released; the message says why."""
+
+
+def render(model: Model, semconv: Path) -> dict[Path, str]:
     """The generated files: path below `semconv/` to text."""
+    return constants.render(model) | pages.render(model) | _schemas(model, semconv)
+
+
+def _schemas(model: Model, semconv: Path) -> dict[Path, str]:
+    """A telemetry schema file for every released version, and for the one that the model is to become."""
+    versions = snapshot.released(semconv)
+    if model.version not in [version.version for version in versions]:
+        versions.append(snapshot.of_model(model))
     return {
-        PYTHON_FOLDER / "attributes.py": _attributes(model),
-        PYTHON_FOLDER / "values.py": _values(model),
-        PYTHON_FOLDER / "registry.py": _registry(model),
-        Path("docs/attributes.md"): _document(model),
+        Path("schemas") / f"{each.version}.yaml": telemetry_schema.render(versions, each.version)
+        for each in versions
     }
 
 
-def stale(model: Model, semconv: Path) -> list[Path]:
-    """The generated files below `semconv` that differ from what the model says."""
-    return [
-        path
-        for path, text in render(model).items()
-        if not (semconv / path).exists() or (semconv / path).read_text() != text
-    ]
+def stale(model: Model, semconv: Path, more: Mapping[Path, str] | None = None) -> list[Path]:
+    """The generated files below `semconv` that differ from what the model says, or that it says no longer.
+
+    `more` are files that somebody else renders (path below `semconv/` to text).
+    """
+    files = render(model, semconv) | dict(more or {})
+    changed = [path for path, text in files.items() if _text(semconv / path) != text]
+    return changed + [path for path in _generated(semconv) if more is not None and path not in files]
 
 
-def write(model: Model, semconv: Path) -> list[Path]:
-    """Writes the stale files below `semconv` and returns their paths."""
-    changed = stale(model, semconv)
+def write(model: Model, semconv: Path, more: Mapping[Path, str] | None = None) -> list[Path]:
+    """Writes the stale files below `semconv`, removes what is no longer generated; returns the paths."""
+    files = render(model, semconv) | dict(more or {})
+    changed = stale(model, semconv, more)
     for path in changed:
-        (semconv / path).parent.mkdir(parents=True, exist_ok=True)
-        (semconv / path).write_text(render(model)[path])
+        if path in files:
+            (semconv / path).parent.mkdir(parents=True, exist_ok=True)
+            (semconv / path).write_text(files[path], encoding="utf-8")
+        else:
+            (semconv / path).unlink()
     return changed
 
 
-def constant(name: str) -> str:
-    """The Python constant of an attribute: `gen_ai.tool.name` is `GEN_AI_TOOL_NAME`."""
-    return name.replace(".", "_").upper()
+def release(model: Model, semconv: Path, version: str) -> Path:
+    """Writes down what `version` promises, for good; returns the file's path below `semconv/`.
+
+    Raises ReleaseError when the model is another version, or the version is released with other promises.
+    """
+    if model.version != version:
+        raise ReleaseError(f"the manifest's schema_url is that of {model.version}, not of {version}")
+    path = snapshot.FOLDER / f"{version}.json"
+    text = snapshot.to_json(snapshot.of_model(model))
+    if (semconv / path).exists() and _text(semconv / path) != text:
+        raise ReleaseError(f"{version} is released, and the model is no longer what it was then")
+    (semconv / path).parent.mkdir(parents=True, exist_ok=True)
+    (semconv / path).write_text(text, encoding="utf-8")
+    return path
 
 
-def enum_class(attribute: Attribute) -> str:
-    """The Python class of an enum attribute: `attribution.action.mode` is `ActionMode`."""
-    words = attribute.name.removeprefix("attribution.").replace(".", "_").split("_")
-    return "".join(word.capitalize() for word in words)
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
-def _attributes(model: Model) -> str:
-    lines = [_HEADER, '"""The names of the attributes."""\n', "from typing import Final\n"]
-    lines.append(f'SCHEMA_URL: Final = "{model.schema_url}"\n')
-    for group in model.groups:
-        lines.append(f"# {group.name}")
-        lines += [f'{constant(each.name)}: Final = "{each.name}"' for each in group.attributes]
-        lines.append("")
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _values(model: Model) -> str:
-    lines = [_HEADER, '"""The values of the enum attributes."""\n', "from enum import StrEnum\n"]
-    for attribute in model.attributes.values():
-        if attribute.values:
-            lines += ["", f"class {enum_class(attribute)}(StrEnum):", f'    """{attribute.brief}"""', ""]
-            lines += [f'    {value.upper()} = "{value}"' for value in attribute.values]
-            lines.append("")
-    return "\n".join(lines)
-
-
-def _registry(model: Model) -> str:
-    lines = [
-        _HEADER,
-        '"""The registry: every attribute with its type, and what each operation\'s spans have to say."""\n',
-        "from typing import Final\n",
-        "from whodid.semconv.definitions import (",
-        "    Attribute, AttributeType, Column, Format, Operation, Requirement, Rule, Use,",
-        ")\n",
-        "ATTRIBUTES: Final[dict[str, Attribute]] = {",
-        "    attribute.name: attribute",
-        "    for attribute in (",
-        *(f"        {_attribute_call(attribute)}," for attribute in model.attributes.values()),
-        "    )",
-        "}\n",
-        "OPERATIONS: Final[dict[str, Operation]] = {",
-        "    operation.name: operation",
-        "    for operation in (",
-    ]
-    for operation in model.operations:
-        head = ", ".join(_quote(text) for text in (operation.name, operation.brief, operation.match))
-        lines += [f"        Operation({head}, ("]
-        for use in operation.uses:
-            when = f", {_quote(use.when)}" if use.when else ""
-            lines += [f'            Use("{use.name}", Requirement.{use.requirement.name}{when}),']
-        lines += ["        )),"]
-    lines += ["    )", "}\n", "RULES: Final[dict[str, Rule]] = {", "    rule.id: rule", "    for rule in ("]
-    for rule in model.rules:
-        head = ", ".join(_quote(text) for text in (rule.id, rule.brief, rule.severity))
-        lines += [f"        Rule({head}, {_tuple(rule.controls)}),"]
-    lines += ["    )", "}"]
-    return "\n".join(lines) + "\n"
-
-
-def _attribute_call(attribute: Attribute) -> str:
-    arguments = [f'"{attribute.name}"', f"AttributeType.{attribute.type.name}", _quote(attribute.brief)]
-    if attribute.column:
-        arguments.append(f"column=Column.{attribute.column.name}")
-    if attribute.values:
-        arguments.append(f"values={_tuple(attribute.values)}")
-    if attribute.closed:
-        arguments.append("closed=True")
-    if attribute.format:
-        arguments.append(f"format=Format.{attribute.format.name}")
-    if attribute.renamed_to:
-        arguments.append(f"renamed_to={_quote(attribute.renamed_to)}")
-    return f"Attribute({', '.join(arguments)})"
-
-
-def _tuple(texts: tuple[str, ...]) -> str:
-    return f"({', '.join(_quote(text) for text in texts)},)"
-
-
-def _quote(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _document(model: Model) -> str:
-    lines = ["# Attributes", "", "<!-- Generated by `whodid semconv generate`; do not edit. -->", ""]
-    for group in model.groups:
-        lines += [
-            f"## {group.name}",
-            "",
-            "| attribute | type | meaning | follows |",
-            "| --- | --- | --- | --- |",
-        ]
-        for attribute in group.attributes:
-            meaning = attribute.brief
-            if attribute.name in model.notes:
-                meaning += " " + model.notes[attribute.name]
-            if attribute.values:
-                briefs = model.enum_briefs[attribute.name]
-                meaning += "".join(f"<br>`{value}`: {briefs[value]}" for value in attribute.values)
-            cells = [f"`{attribute.name}`", attribute.type, meaning, model.sources.get(attribute.name, "")]
-            lines.append("| " + " | ".join(cell.replace("\n", " ") for cell in cells) + " |")
-        lines.append("")
-    lines += ["# Spans by operation", ""]
-    for operation in model.operations:
-        lines += [
-            f"## {operation.name}",
-            "",
-            operation.brief,
-            "",
-            "| attribute | requirement |",
-            "| --- | --- |",
-        ]
-        lines += [f"| `{use.name}` | {use.requirement} |" for use in operation.uses]
-        lines.append("")
-    return "\n".join(lines).rstrip() + "\n"
+def _generated(semconv: Path) -> list[Path]:
+    """The pages that say of themselves that they are generated."""
+    pages_there = sorted((semconv / "docs").glob("*.md"))
+    return [path.relative_to(semconv) for path in pages_there if HEADER in (_text(path) or "")]

@@ -1,0 +1,1 @@
+"""What is checked about the model, one module a concern; `whodid.semconv.check` has the list."""
