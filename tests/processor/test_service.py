@@ -141,7 +141,7 @@ class TestStart:
             assert "keeps 7 days" in running.said
             assert str(data_dir / "spool") in running.said
             assert "warning" not in running.said
-            assert running.health() == {"store": "ok", "spool_bytes": 0}
+            assert running.health() == {"store": "ok", "spool_bytes": 0, "findings": {}}
             running.stop()
             assert not (data_dir / "service.json").exists()
 

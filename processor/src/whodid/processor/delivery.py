@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from whodid.processor import pipeline, segment
@@ -46,6 +47,7 @@ class Delivery:
         self._quarantine = quarantine
         self._say = say
         self._away = False
+        self._findings: Counter[str] = Counter()
         self._stopping = threading.Event()
         self._deadline_s = float("inf")
         self._thread = threading.Thread(target=self._run, name="whodid-delivery", daemon=True)
@@ -53,6 +55,11 @@ class Delivery:
     @property
     def store_is_away(self) -> bool:
         return self._away
+
+    @property
+    def findings(self) -> Mapping[str, int]:
+        """How often each rule has found something in what was stored since the start, most often first."""
+        return dict(self._findings.most_common())
 
     def start(self) -> None:
         self._thread.start()
@@ -91,7 +98,7 @@ class Delivery:
     def _deliver(self, taken: Segment) -> bool:
         """True when the segment is out of the spool; False when it has to be tried again."""
         try:
-            kept_bytes = self._insert(taken)
+            sealed, kept_bytes = self._insert(taken)
             self._spool.done(taken, kept_bytes)
         except StoreUnavailableError as error:
             self._lost(error)
@@ -101,13 +108,15 @@ class Delivery:
             return False
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the thread
             return self._set_aside(taken, error)
+        # Not before it is out of the spool: what is delivered again counts once. A new object: it is shared.
+        self._findings = self._findings + _by_rule(sealed)
         if self._away:
             self._away = False
             self._say(f"{self._store.description} is back: storing what waited")
         return True
 
-    def _insert(self, taken: Segment) -> int:
-        """Returns how many bytes of the segment are in quarantine instead."""
+    def _insert(self, taken: Segment) -> tuple[Sealed, int]:
+        """Returns what was stored, and how many bytes of the segment are in quarantine instead."""
         requests = taken.requests()
         sound = requests
         try:
@@ -116,7 +125,7 @@ class Delivery:
             sound = self._sound(taken, requests)
             sealed = pipeline.run(sound, taken.arrived_on)
         self._store.insert(sealed, token=taken.id)
-        return segment.framed_bytes(requests) - segment.framed_bytes(sound)
+        return sealed, segment.framed_bytes(requests) - segment.framed_bytes(sound)
 
     def _sound(self, taken: Segment, requests: Sequence[bytes]) -> list[bytes]:
         """The requests that the pipeline can take; the others go to quarantine, which they survive."""
@@ -149,6 +158,11 @@ class Delivery:
         if not self._away:
             self._away = True
             self._say(f"warning: {error.cause}\nhint: {error.hint}; what arrives is kept in the spool")
+
+
+def _by_rule(sealed: Sealed) -> Counter[str]:
+    counted = sealed.findings.column("rule").value_counts().to_pylist()
+    return Counter({each["values"]: each["counts"] for each in counted})
 
 
 def _reason(error: Exception) -> str:

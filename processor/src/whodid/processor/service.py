@@ -92,6 +92,13 @@ async def _serve(
         say(f"stopped: {waiting.used_bytes} bytes stay in the spool and are stored at the next start")
     else:
         say("stopped: everything that was acknowledged is stored")
+    say(_found(delivery))
+
+
+def _found(delivery: Delivery) -> str:
+    """What the validator found in this run, by rule; the spans are in the store, and the findings too."""
+    counts = ", ".join(f"{rule} {count}" for rule, count in delivery.findings.items())
+    return f"findings: {counts or 'none'}"
 
 
 def _stop_on_signal(say: Say) -> asyncio.Event:
@@ -195,8 +202,10 @@ async def _http(app: Starlette, bound: socket.socket) -> AsyncGenerator[None]:
 
 def _api(settings: Settings, store: Store, waiting: Spool, delivery: Delivery) -> Starlette:
     async def healthz(_request: Request) -> JSONResponse:
-        away = delivery.store_is_away
-        return JSONResponse({"store": "away" if away else "ok", "spool_bytes": waiting.used_bytes})
+        store_is = "away" if delivery.store_is_away else "ok"
+        return JSONResponse(
+            {"store": store_is, "spool_bytes": waiting.used_bytes, "findings": delivery.findings}
+        )
 
     middleware: list[Middleware] = []
     if _is_loopback(settings.api.host):
