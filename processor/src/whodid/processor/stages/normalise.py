@@ -10,7 +10,8 @@ import numpy as np
 
 from whodid.processor.arrow import Array, Strings, pa, pc
 from whodid.processor.batch import Attributes, Batch, Kind, Mask, Rows
-from whodid.processor.stages.dialects import DIALECTS, GENERAL, Dialect, Rename
+from whodid.processor.stages.dialects import GENERAL, Rename
+from whodid.processor.stages.recognise import Recognised, mapped, recognise
 from whodid.semconv import attributes as attr
 from whodid.semconv.definitions import Attribute, AttributeType, Column
 from whodid.semconv.registry import ATTRIBUTES
@@ -31,48 +32,64 @@ DIALECT = "dialect"
 def normalise(batch: Batch) -> Batch:
     """Fills `columns` with the registry's hot attributes: as sent, or else from what a dialect calls them.
 
-    A canonical name that has no column of its own is added to the attributes.
+    A canonical name that has no column of its own is added to the attributes. What was sent stays, also an
+    operation that is known to be wrong: then it is in the attributes, and the right one in the column.
     """
     attributes = batch.attributes
-    columns: dict[str, Array] = {}
-    _lift(attributes, ATTRIBUTES[attr.GEN_AI_OPERATION_NAME], columns)
-    dialects = pa.nulls(batch.row_count, pa.string())
-    renames = [(rename, np.ones(batch.row_count, dtype=np.bool_)) for rename in GENERAL]
-    for dialect in reversed(DIALECTS):
-        kinds = attributes.strings(dialect.span_kind)
-        if kinds is not None:
-            spoken = np.asarray(pc.is_valid(kinds))
-            dialects = pc.if_else(spoken, dialect.name, dialects)
-            _fill(columns, attr.GEN_AI_OPERATION_NAME, _operations(kinds, dialect))
-            renames = [*((rename, spoken) for rename in dialect.renames), *renames]
+    claimed, _ = _lift(attributes, ATTRIBUTES[attr.GEN_AI_OPERATION_NAME])
+    recognised = recognise(batch, claimed)
+    renames = _renames(batch, recognised)
     for rename, within in renames:
         if ATTRIBUTES[rename.target].column is None:
-            attributes = _add(attributes, rename, within & _of_operation(columns, rename, batch.row_count))
+            attributes = _add(attributes, rename, within)
+    columns: dict[str, Array] = {}
     lifted = np.zeros(len(attributes.codes), dtype=np.bool_)
     for attribute in ATTRIBUTES.values():
         if attribute.column is not None:
-            lifted[_lift(attributes, attribute, columns)] = True
+            column, positions = _lift(attributes, attribute)
+            lifted[positions] = True
+            if column is not None:
+                columns[attribute.name] = column
+    if recognised.operations is not None:
+        columns[attr.GEN_AI_OPERATION_NAME] = recognised.operations
+        sent = attributes.entries(attr.GEN_AI_OPERATION_NAME)
+        lifted[sent] &= ~recognised.overruled[attributes.owners[sent]]
     for rename, within in renames:
         if ATTRIBUTES[rename.target].column is not None:
-            _rename(attributes, columns, rename, within & _of_operation(columns, rename, batch.row_count))
-    spans = batch.spans.append_column(DIALECT, pc.fill_null(dialects, ""))
+            _fill(attributes, columns, rename, within)
+    spans = batch.spans.append_column(DIALECT, recognised.dialects)
     return replace(batch, spans=spans, attributes=attributes, columns=columns, lifted=lifted)
 
 
-def _lift(attributes: Attributes, attribute: Attribute, columns: dict[str, Array]) -> Rows:
-    """Puts an attribute's rightly typed values into a column; returns the positions of their entries.
+def _renames(batch: Batch, recognised: Recognised) -> list[tuple[Rename, Mask]]:
+    """The renames of what the batch holds, and the spans that each is about; the first counts."""
+    everywhere = np.ones(batch.row_count, dtype=np.bool_)
+    speaking = [(dialect.renames, spoken) for dialect, spoken in recognised.speaking]
+    names = frozenset(batch.attributes.names)
+    return [
+        (rename, spoken & _of_operation(recognised.operations, rename) if rename.operations else spoken)
+        for renames, spoken in (*speaking, (GENERAL, everywhere))
+        for rename in renames
+        if rename.source in names
+    ]
+
+
+def _of_operation(operations: Array | None, rename: Rename) -> Any:
+    if operations is None:
+        return False
+    return np.asarray(pc.is_in(operations, pa.array(sorted(rename.operations))))
+
+
+def _lift(attributes: Attributes, attribute: Attribute) -> tuple[Array | None, Rows]:
+    """An attribute's rightly typed values as a column, None where there are none, and where they stood.
 
     What has another type stays where it is.
     """
     positions = attributes.positions(attribute.name, KINDS[attribute.type])
     if positions is None:
-        return np.zeros(0, dtype=np.int64)
+        return None, np.zeros(0, dtype=np.int64)
     column = _typed(attributes.at(positions), attribute)
-    # The operation's column may hold a dialect's answer already.
-    columns[attribute.name] = (
-        pc.coalesce(column, columns[attribute.name]) if attribute.name in columns else column
-    )
-    return positions[np.asarray(pc.is_valid(column))]
+    return column, positions[np.asarray(pc.is_valid(column))]
 
 
 def _typed(texts: Strings, attribute: Attribute) -> Array:
@@ -94,12 +111,6 @@ def _string_lists(texts: Strings) -> Array:
     return pa.array(lists, pa.list_(pa.string())).take(encoded.indices)
 
 
-def _operations(kinds: Strings, dialect: Dialect) -> Array:
-    """Span kinds as operations; a kind that no operation corresponds to stays without one."""
-    found = pc.index_in(kinds, pa.array(list(dialect.operations)))
-    return pa.array(list(dialect.operations.values())).take(found)
-
-
 def _add(attributes: Attributes, rename: Rename, within: Mask) -> Attributes:
     """The attributes with a dialect's under its canonical name too, on spans that do not use that name."""
     positions = attributes.positions(rename.source, KINDS[ATTRIBUTES[rename.target].type])
@@ -111,7 +122,8 @@ def _add(attributes: Attributes, rename: Rename, within: Mask) -> Attributes:
     return attributes.with_entries(rename.target, source) if len(source) else attributes
 
 
-def _rename(attributes: Attributes, columns: dict[str, Array], rename: Rename, within: Mask) -> None:
+def _fill(attributes: Attributes, columns: dict[str, Array], rename: Rename, within: Mask) -> None:
+    """Puts values where a column has none: what was sent under the canonical name is never replaced."""
     attribute = ATTRIBUTES[rename.target]
     kinds = KINDS[AttributeType.STRING if rename.json_field else attribute.type]
     positions = attributes.positions(rename.source, kinds)
@@ -120,20 +132,10 @@ def _rename(attributes: Attributes, columns: dict[str, Array], rename: Rename, w
     texts = attributes.at(np.where(within, positions, -1))
     if rename.json_field:
         texts = _json_field(texts, rename.json_field)
-    _fill(columns, rename.target, _typed(texts, attribute))
-
-
-def _of_operation(columns: dict[str, Array], rename: Rename, row_count: int) -> Mask:
-    operations = columns.get(attr.GEN_AI_OPERATION_NAME)
-    if not rename.operations:
-        return np.ones(row_count, dtype=np.bool_)
-    if operations is None:
-        return np.zeros(row_count, dtype=np.bool_)
-    return np.asarray(pc.is_in(operations, pa.array(sorted(rename.operations))))
-
-
-def _fill(columns: dict[str, Array], name: str, values: Array) -> None:
-    """Puts values where a column has none: what was sent under the canonical name is never replaced."""
+    if rename.values:
+        texts = mapped(texts, rename.values)
+    values = _typed(texts, attribute)
+    name = rename.target
     columns[name] = pc.coalesce(columns[name], values) if name in columns else values
 
 
