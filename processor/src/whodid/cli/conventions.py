@@ -34,26 +34,54 @@ def _normalisation() -> str:
         "what a span says itself under the canonical name is never overwritten."
     ]
     for dialect in DIALECTS:
-        parts += [f"## {dialect.name}", _operations(dialect), _renames(dialect.renames)]
+        parts += [f"## {dialect.name}", _recognised(dialect), _operations(dialect), _corrections(dialect)]
+        parts.append(_renames(dialect.renames))
     parts += ["## On spans of every kind", _renames(GENERAL)]
     return page("Normalisation", *parts)
 
 
+def _recognised(dialect: Dialect) -> str:
+    scopes = [f"{code(scope)}…" if scope.endswith(".") else code(scope) for scope in dialect.scopes]
+    keys = [code(key) for key in (dialect.span_kind, *dialect.keys) if key]
+    facts = (("scope", ", ".join(scopes)), ("attribute", ", ".join(keys)))
+    known_by = " or ".join(f"{what} {names}" for what, names in facts if names)
+    return f"Known by {known_by}."
+
+
 def _operations(dialect: Dialect) -> str:
+    if not dialect.operations:
+        return ""
     return table(
         (code(dialect.span_kind), "operation"),
         ((code(kind), code(operation)) for kind, operation in dialect.operations.items()),
     )
 
 
+def _corrections(dialect: Dialect) -> str:
+    if not dialect.corrections:
+        return ""
+    rows = [
+        (code(each.kind), code(each.claimed), code(each.operation) if each.operation else "none")
+        for each in dialect.corrections
+    ]
+    return table((code(dialect.span_kind), "operation that it claims", "operation that it is"), rows)
+
+
 def _renames(renames: Iterable[Rename]) -> str:
     rows = [
         (
             code(rename.source),
-            f"in its JSON, the field `{rename.json_field}`" if rename.json_field else "",
+            _part(rename),
             code(rename.target),
             ", ".join(code(operation) for operation in sorted(rename.operations)),
         )
         for rename in renames
     ]
     return table(("attribute", "part", "becomes", "only on"), rows)
+
+
+def _part(rename: Rename) -> str:
+    """What of the source is meant, where it is not all of it."""
+    if rename.json_field:
+        return f"in its JSON, the field `{rename.json_field}`"
+    return ", ".join(f"`{value}` as `{meant}`" for value, meant in rename.values.items())

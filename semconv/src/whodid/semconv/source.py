@@ -154,8 +154,9 @@ def parse(text: str, path: Path, problems: list[Problem]) -> Any:
     """The YAML (or JSON) in `text` as Maps, Items and scalars; None, and a problem, where it is no YAML."""
     import yaml  # only who compiles the model needs it
 
-    loader: Any = yaml.SafeLoader(text)
+    loader: Any = None
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         return None if node is None else _Builder(loader, path, problems).value(node)
     except yaml.MarkedYAMLError as error:
@@ -164,10 +165,13 @@ def parse(text: str, path: Path, problems: list[Problem]) -> Any:
         problems.append(
             Problem(place, f"this is no YAML: {error.problem}", "quote text that has `: ` or `#` in it")
         )
-    except yaml.YAMLError as error:
-        problems.append(Problem(Place(path), f"this is no YAML: {error}"))
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        cause = f"this is no YAML: the character U+{ord(text[error.position]):04X} is not allowed"
+        problems.append(Problem(Place(path, line), cause, "take it out"))
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     return None
 
 

@@ -52,7 +52,8 @@ def _of_attribute(attribute: Defined) -> Iterator[Problem]:
     word = last.rpartition("_")[2]
     plural = word.endswith("s") and not word.endswith("ss")
     if str(attribute.node["type"]).endswith("[]") and not plural and word not in _COLLECTIVE:
-        hint = f"{name}s, or a word that means many ({', '.join(_COLLECTIVE)})"
+        ending = "es" if word.endswith("s") else "s"
+        hint = f"{name}{ending}, or a word that means many ({', '.join(_COLLECTIVE)})"
         yield Problem(attribute.place(), f"{name} is an array and its name is singular", hint)
 
 

@@ -56,7 +56,7 @@ def _where(document: Document, path: list[str | int]) -> str:
 
 
 _SECTIONS = ("attributes", "attribute_groups", "spans", "span_refinements", "events", "event_refinements")
-_NAMING = ("key", "id", "type", "name", "ref", "ref_group")
+_NAMING = ("key", "id", "ref", "type", "name", "ref_group")
 
 
 def _told(error: Any) -> tuple[str, str]:
