@@ -76,7 +76,13 @@ def test_help_works(bare: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "extra"),
-    [(("up",), "local"), (("who", "x"), "local"), (("trace", "x"), "local"), (("demo", "--once"), "demo")],
+    [
+        (("up",), "local"),
+        (("who", "x"), "local"),
+        (("trace", "x"), "local"),
+        (("check", "-"), "processor"),
+        (("demo", "--once"), "demo"),
+    ],
 )
 def test_a_missing_extra_names_its_install_line(
     bare: Path, tmp_path: Path, command: tuple[str, ...], extra: str
