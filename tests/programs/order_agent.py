@@ -1,10 +1,10 @@
 """A LangGraph agent that looks up an order, with an offline model: the program that tests instrument.
 
-    python order_agent.py [openinference | openllmetry]
+    python order_agent.py [openinference | openllmetry | opentelemetry | langsmith]
 
 The first argument switches on that instrumentation, as its own documentation says, and sends its spans to
 OTEL_EXPORTER_OTLP_ENDPOINT; without one, the program leaves telemetry to whoever runs it. With
-SECOND_OTLP_ENDPOINT its spans go there as well.
+SECOND_OTLP_ENDPOINT its spans go there as well. LangSmith is switched on by its own variables too.
 """
 
 # pyright: basic
@@ -20,6 +20,7 @@ from langchain.agents import create_agent
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import tool
+from langchain_core.tracers.langchain import wait_for_all_tracers
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
@@ -51,8 +52,12 @@ def instrument(name: str) -> None:
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
+    if name == "langsmith":  # part of LangChain: its variables have switched it on
+        return
     if name == "openinference":
         from openinference.instrumentation.langchain import LangChainInstrumentor
+    elif name == "opentelemetry":
+        from opentelemetry.instrumentation.genai.langchain import LangChainInstrumentor
     else:
         from opentelemetry.instrumentation.langchain import LangchainInstrumentor as LangChainInstrumentor
     LangChainInstrumentor().instrument(tracer_provider=provider)
@@ -73,8 +78,10 @@ def main() -> None:
         initiator_type="human",
         task="task-rotel",
     ):
-        messages = agent.invoke({"messages": [HumanMessage("Is order 1002 paid?")]})["messages"]
+        config: Any = {"metadata": {"thread_id": "thread-1", "user_id": "mallory@acme.example"}}
+        messages = agent.invoke({"messages": [HumanMessage("Is order 1002 paid?")]}, config)["messages"]
     print(messages[-1].content)
+    wait_for_all_tracers()
     provider.shutdown()
 
 
