@@ -50,7 +50,10 @@ class Sent:
     trace_id: bytes = field(default_factory=lambda: os.urandom(16))
     span_id: bytes = field(default_factory=lambda: os.urandom(8))
     parent_id: bytes = b""
-    start_ns: int = field(default_factory=lambda: time.time_ns() + next(_counter))
+    # One after the other: a decision that a test makes before its action is over when the action begins.
+    start_ns: int = field(default_factory=lambda: time.time_ns() + next(_counter) * 2_000_000)
+    duration_ns: int = 1_000_000
+    kind: trace_pb2.Span.SpanKind.ValueType = trace_pb2.Span.SPAN_KIND_INTERNAL
     error: bool = False
     events: dict[str, dict[str, Value]] = field(default_factory=dict[str, dict[str, Value]])
 
@@ -61,8 +64,8 @@ class Sent:
             span_id=self.span_id,
             parent_span_id=self.parent_id,
             start_time_unix_nano=self.start_ns,
-            end_time_unix_nano=self.start_ns + 1_000_000,
-            kind=trace_pb2.Span.SPAN_KIND_INTERNAL,
+            end_time_unix_nano=self.start_ns + self.duration_ns,
+            kind=self.kind,
         )
         for key, value in self.attributes.items():
             span.attributes.add(key=key, value=any_value(value))
@@ -75,11 +78,14 @@ class Sent:
         return span
 
 
-def request(*spans: Sent, service: str = "tests", scope: str = "tests") -> bytes:
-    """One serialized ExportTraceServiceRequest."""
+def request(
+    *spans: Sent, service: str = "tests", scope: str = "tests", resource: dict[str, Value] | None = None
+) -> bytes:
+    """One serialized ExportTraceServiceRequest; `resource` are attributes beside the service's name."""
     message = ExportTraceServiceRequest()
     resource_spans = message.resource_spans.add()
-    resource_spans.resource.attributes.add(key="service.name", value=any_value(service))
+    for key, value in {"service.name": service, **(resource or {})}.items():
+        resource_spans.resource.attributes.add(key=key, value=any_value(value))
     scope_spans = resource_spans.scope_spans.add()
     scope_spans.scope.name = scope
     scope_spans.spans.extend(span.message() for span in spans)
@@ -112,6 +118,6 @@ def attribution(operation: str, *, user: str = "alice@acme.example", **more: Val
             attr.ATTRIBUTION_POLICY_DECISION_OUTCOME: "allow",
             attr.ATTRIBUTION_POLICY_ENFORCEMENT_ACTION: "allowed",
             attr.ATTRIBUTION_POLICY_ENGINE_NAME: "cedar",
-            attr.ATTRIBUTION_POLICY_CONTEXT_HASH: "sha256:0",
+            attr.ATTRIBUTION_POLICY_CONTEXT_HASH: f"sha256:{'0' * 63}1",
         }
     return said | {str(getattr(attr, name)): value for name, value in more.items()}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
 from whodid.processor.arrow import Array, Strings, Table, pa
+from whodid.semconv.registry import RULES
+from whodid.semconv.values import FindingRule
+from whodid.semconv.values import FindingSeverity as Severity
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -48,10 +52,11 @@ class Attributes:
 
     def entries(self, name: str) -> slice:
         """The entries with this key; an empty slice where there are none."""
-        code = int(np.searchsorted(np.asarray(self.names, dtype=object), name)) if self.names else 0
+        code = bisect_left(self.names, name)
         if code >= len(self.names) or self.names[code] != name:
             return slice(0, 0)
-        first, last = np.searchsorted(self.codes, [code, code + 1])
+        # In the codes' own type: of another one NumPy would make a copy of all of them.
+        first, last = np.searchsorted(self.codes, np.array([code, code + 1], dtype=self.codes.dtype))
         return slice(int(first), int(last))
 
     def positions(self, name: str, kinds: frozenset[Kind]) -> Rows | None:
@@ -91,23 +96,21 @@ class Attributes:
         return None if positions is None else self.at(positions)
 
 
-class Severity(StrEnum):
-    """How bad a finding is, in the words of OTel Weaver's live-check."""
-
-    VIOLATION = "violation"
-    IMPROVEMENT = "improvement"
-    INFORMATION = "information"
-
-
 @dataclass(frozen=True, slots=True)
 class Findings:
     """One rule's findings in a batch: the rows of the spans it found something wrong with."""
 
-    rule: str
-    severity: Severity
+    rule: FindingRule
     attribute: str
+    """The attribute, or the field of the span, that it is about."""
     message: str
+    """What was found and what was expected, the same for every row; no content, no secret."""
     rows: Rows
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is, as the conventions have it."""
+        return Severity(RULES[self.rule].severity)
 
 
 @dataclass(frozen=True, slots=True)

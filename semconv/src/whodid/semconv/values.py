@@ -82,6 +82,7 @@ class FindingRule(StrEnum):
     TIME_OUTSIDE_WINDOW = "time_outside_window"
     DEPRECATED_NAME = "deprecated_name"
     MISSPELT_NAME = "misspelt_name"
+    UNKNOWN_NAME = "unknown_name"
     EVIDENCE_CLAIMED = "evidence_claimed"
     SECRET_REDACTED = "secret_redacted"
     CREDENTIAL_NOT_VALID = "credential_not_valid"

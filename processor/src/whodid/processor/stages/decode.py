@@ -16,9 +16,10 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 from ptars import HandlerPool
 
 from whodid.processor.arrow import Array, Table, pa, pc
-from whodid.processor.batch import Attributes, Batch, Findings, Kind, Rows, Severity
+from whodid.processor.batch import Attributes, Batch, Findings, Kind, Rows
 from whodid.processor.errors import WhodidError
 from whodid.processor.stages import any_value
+from whodid.semconv.values import FindingRule
 
 SPAN_KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 STATUS_CODES = ("UNSET", "OK", "ERROR")
@@ -113,7 +114,12 @@ def _fields(spans: Any) -> tuple[Table, tuple[Findings, ...]]:
         **_links(pc.struct_field(spans, "links")),
     }
     findings = tuple(
-        Findings("invalid_id", Severity.VIOLATION, name, f"{name} is not {size} bytes, or is all zeros", rows)
+        Findings(
+            FindingRule.INVALID_ID,
+            name,
+            f"{name} has another length, or is all zeros; expected {size} bytes",
+            rows,
+        )
         for name, size, rows in (
             ("trace_id", 16, bad_trace_ids),
             ("span_id", 8, bad_span_ids),

@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from whodid.processor.arrow import pa, pc
-from whodid.processor.batch import Batch, Findings, Severity
+from whodid.processor.batch import Batch, Findings
 from whodid.semconv import attributes as attr
-from whodid.semconv.values import EvidenceLevel
+from whodid.semconv.values import EvidenceLevel, FindingRule
 
 _ATTRIBUTION = (
     attr.ATTRIBUTION_INITIATOR_ID,
@@ -37,8 +37,7 @@ def enrich(batch: Batch) -> Batch:
         rows = np.flatnonzero(np.asarray(pc.is_valid(claimed)))
         findings += (
             Findings(
-                "evidence_claimed",
-                Severity.VIOLATION,
+                FindingRule.EVIDENCE_CLAIMED,
                 name,
                 "the sender set the level of evidence, which only the processor may; its value is set aside",
                 rows,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from whodid.processor.arrow import Strings, pa, pc
-from whodid.processor.batch import Attributes, Batch, Findings, Mask, Rows, Severity
+from whodid.processor.batch import Attributes, Batch, Findings, Mask, Rows
+from whodid.semconv.values import FindingRule
 
 REDACTED = "[redacted]"
 
@@ -60,6 +62,11 @@ def redact(batch: Batch) -> Batch:
     )
 
 
+def without_secrets(text: str) -> str:
+    """The same for a text that is quoted in a finding."""
+    return re.sub(_SENSITIVE, REDACTED, text)
+
+
 def _clean(texts: Any) -> tuple[Strings, Mask]:
     """The texts without secrets, and which of them had one."""
     if not _may_hold_secret(texts):
@@ -99,5 +106,5 @@ def _attribute_findings(attributes: Attributes, changed: Mask) -> list[Findings]
 
 
 def _finding(attribute: str, rows: Rows) -> Findings:
-    message = f"{attribute} held what looks like a secret"
-    return Findings("secret_redacted", Severity.VIOLATION, attribute, message, rows)
+    message = f"{attribute} held what looks like a secret; {REDACTED} is stored in its place"
+    return Findings(FindingRule.SECRET_REDACTED, attribute, message, rows)

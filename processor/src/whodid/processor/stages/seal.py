@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from whodid.processor.arrow import Array, Table, pa, pc
-from whodid.processor.batch import Batch, Findings, Severity
+from whodid.processor.batch import Batch, Findings
 from whodid.processor.stages.decode import maps
 from whodid.semconv.definitions import Attribute, Column
 from whodid.semconv.registry import ATTRIBUTES
+from whodid.semconv.values import FindingRule
 from whodid.store import schema
 
 KEEP_DAYS_BACK = 7
@@ -38,8 +39,11 @@ def seal(batch: Batch, arrived_on: datetime.date) -> Sealed:
     for attribute in ATTRIBUTES.values():
         if attribute.column is not None:
             columns[attribute.column_name] = _filled(batch, attribute)
-    message = "the start time is implausible; the span is kept under the day of its arrival"
-    late = Findings("time_outside_window", Severity.VIOLATION, "start_time", message, np.flatnonzero(outside))
+    message = (
+        f"the start time is more than {KEEP_DAYS_BACK} days before the span's arrival or more than "
+        f"{AHEAD_DAYS} after it; the span is kept under the day of its arrival"
+    )
+    late = Findings(FindingRule.TIME_OUTSIDE_WINDOW, "start_time", message, np.flatnonzero(outside))
     findings = (*batch.findings, late)
     spans = pa.table({name: columns[name] for name in schema.span_columns()})
     return Sealed(spans, _finding_table(columns, findings))
@@ -68,7 +72,7 @@ def _filled(batch: Batch, attribute: Attribute) -> Any:
 
 def _finding_table(columns: dict[str, Any], findings: tuple[Findings, ...]) -> Table:
     rows = np.concatenate([np.zeros(0, dtype=np.int64), *(finding.rows for finding in findings)])
-    texts = [(each.rule, each.severity.value, each.attribute, each.message) for each in findings]
+    texts = [(each.rule.value, each.severity.value, each.attribute, each.message) for each in findings]
     which = pa.array(np.repeat(np.arange(len(findings)), [len(finding.rows) for finding in findings]))
     values: dict[str, Any] = {
         name: columns[name].take(pa.array(rows)) for name in ("day", "trace_id", "span_id", "start_time")

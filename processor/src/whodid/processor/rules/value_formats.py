@@ -1,0 +1,124 @@
+"""Whether a value has the syntax that a standard prescribes for its attribute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from whodid.processor.arrow import Strings, pa, pc
+from whodid.processor.batch import Findings, Mask, Rows
+from whodid.processor.rules.telling import per_value, pick
+from whodid.processor.rules.view import View, encode
+from whodid.semconv import attributes as attr
+from whodid.semconv import expressions, formats
+from whodid.semconv.definitions import Format
+from whodid.semconv.expressions import Expression
+from whodid.semconv.registry import ATTRIBUTES
+from whodid.semconv.values import FindingRule
+
+_EXPECTED = {
+    Format.SPIFFE_ID: "a SPIFFE ID such as spiffe://acme.example/agent/support",
+    Format.DIGEST: "`sha256:` and 64 lower-case hexadecimal digits",
+    Format.RFC3339: "a time in UTC such as 2026-11-24T15:00:00Z",
+    Format.TRACE_ID: "32 lower-case hexadecimal digits, not all zeros",
+    Format.SPAN_ID: "16 lower-case hexadecimal digits, not all zeros",
+}
+
+_HEXADECIMAL = {Format.DIGEST: ("sha256:", 64), Format.TRACE_ID: ("", 32), Format.SPAN_ID: ("", 16)}
+"""What stands before the digits, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Demand:
+    name: str
+    format: Format
+    when: Expression | None = None
+
+
+_DEMANDS = (
+    *(
+        _Demand(attribute.name, attribute.format)
+        for attribute in ATTRIBUTES.values()
+        if attribute.format is not None
+    ),
+    # The identity's format depends on what kind of identity it is.
+    _Demand(
+        attr.ATTRIBUTION_AGENT_IDENTITY_ID,
+        Format.SPIFFE_ID,
+        expressions.parse(f'{attr.ATTRIBUTION_AGENT_IDENTITY_TYPE} == "spiffe"'),
+    ),
+)
+
+
+def invalid_format(view: View) -> Iterator[Findings]:
+    """A value does not have its attribute's syntax."""
+    for demand in _DEMANDS:
+        values = view.values(demand.name)
+        if values is None:
+            continue
+        asked = np.asarray(values.is_valid())
+        if demand.when is not None:
+            asked = asked & view.where(demand.when)
+        rows = np.flatnonzero(asked)
+        chosen = values if len(rows) == len(values) else pick(values, rows)
+        wrong = _wrong(chosen, demand.format)
+        if len(wrong):
+            rows, found = rows[wrong], pick(chosen, wrong)
+            expected = _EXPECTED[demand.format]
+            yield from per_value(FindingRule.INVALID_FORMAT, demand.name, rows, found, expected)
+
+
+def _wrong(values: Strings, format_: Format) -> Rows:
+    """The positions of the wrong ones. Nearly all are right, and what is surely right is seen in a column."""
+    if format_ in _HEXADECIMAL:
+        suspicious = np.flatnonzero(~_surely_hexadecimal(values, *_HEXADECIMAL[format_]))
+        values = pick(values, suspicious)
+    else:
+        suspicious = np.arange(len(values))
+    encoded = encode(values)
+    distinct = encoded.values
+    right: Mask = np.zeros(len(distinct) + 1, dtype=np.bool_)
+    if format_ is Format.RFC3339 and _surely_times(distinct):
+        return suspicious[:0]
+    right[:-1] = [formats.matches(format_, text) for text in cast(list[str], distinct.to_pylist())]
+    return suspicious[~right[encoded.codes]]
+
+
+def _surely_hexadecimal(values: Strings, prefix: str, digit_count: int) -> Mask:
+    """Which values are the prefix and so many digits, of which the first eight are not all zeros."""
+    size = len(prefix) + digit_count
+    fits = np.asarray(pc.equal(pc.binary_length(values), size))
+    fitting = values if fits.all() else values.filter(pa.array(fits))
+    found = np.zeros(len(values), dtype=np.bool_)
+    if not len(fitting):
+        return found
+    bytes_ = _bytes(fitting)
+    is_digit = ((bytes_ - ord("0")) < 10) | ((bytes_ - ord("a")) < 6)  # unsigned: below "0" is far above 10
+    digits = is_digit.reshape(-1, size)[:, len(prefix) :].all(axis=1)
+    rows = bytes_.reshape(-1, size)
+    begins = (rows[:, : len(prefix)] == np.frombuffer(prefix.encode(), np.uint8)).all(axis=1)
+    zeros = (rows[:, len(prefix) : len(prefix) + 8] == ord("0")).all(axis=1)
+    found[fits] = digits & begins & ~zeros
+    return found
+
+
+def _surely_times(values: Any) -> bool:
+    """Whether all of them are times, which Arrow can tell faster than Python."""
+    pattern = f"^{formats.PATTERNS[Format.RFC3339]}$"
+    if not pc.all(pc.match_substring_regex(values, pattern)).as_py():
+        return False
+    try:
+        values.cast(pa.timestamp("us", "UTC"))
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _bytes(values: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The characters of strings without nulls, one behind the other."""
+    _, offsets, data = values.buffers()
+    first, last = np.frombuffer(offsets, np.int32)[[values.offset, values.offset + len(values)]]
+    return np.frombuffer(data, np.uint8)[first:last]
