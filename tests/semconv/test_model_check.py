@@ -97,7 +97,6 @@ def test_the_members_of_an_enum(tmp_path: Path) -> None:
         ("double", "[x]", "the example 'x' is no double -> write it like 1.5"),
         ("boolean", "[1]", "the example 1 is no boolean -> write it like true"),
         ("string[]", "[x]", 'the example \'x\' is no string[] -> write it like ["a", "b"]'),
-        ("string[]", "[[1]]", 'the example [1] is no string[] -> write it like ["a", "b"]'),
     ],
 )
 def test_an_example_of_another_type(tmp_path: Path, type_: str, examples: str, cause: str) -> None:
@@ -194,6 +193,19 @@ FORM: dict[str, tuple[str, list[str]]] = {
         HEAD + "attributes:\n  - {key: a.b, type: string, brief: A., stability: alpha, examples: []}\n",
         ["3: a.b: examples: the list is empty -> write at least one, or take it out"],
     ),
+    "an example that YAML takes for a time": (
+        HEAD
+        + "attributes:\n  - {key: a.b, type: string, brief: A., stability: alpha, examples: [2026-11-24]}\n",
+        [
+            "3: a.b: examples: datetime.date(2026, 11, 24) is no text, number, true or false, list"
+            " -> quote it",
+        ],
+    ),
+    "an example in an example": (
+        HEAD
+        + "attributes:\n  - {key: a.b, type: 'string[]', brief: A., stability: alpha, examples: [[1]]}\n",
+        ["3: a.b: examples: 1 is no text -> quote it"],
+    ),
     "renamed to nothing": (
         HEAD + "attributes:\n  - key: a.b\n    type: string\n    brief: A.\n    stability: alpha\n"
         "    deprecated: {reason: renamed}\n",
@@ -231,7 +243,7 @@ FORM: dict[str, tuple[str, list[str]]] = {
     "an alias to itself": (
         HEAD + "attributes: &all\n  - *all\n",
         [
-            "2: None is no mapping -> write mapping",
+            "2: None is no mapping -> write a mapping",
             "2: an alias refers to itself -> write the value out",
         ],
     ),

@@ -70,8 +70,6 @@ def _has_type(example: Any, declared: str) -> bool:
         return True
     if isinstance(example, bool) != (declared == "boolean"):
         return False  # Python takes True for an int
-    if declared == "string[]" and isinstance(example, list):
-        return all(isinstance(item, str) for item in example)  # pyright: ignore[reportUnknownVariableType]
     return isinstance(example, _EXPECTED[declared])
 
 

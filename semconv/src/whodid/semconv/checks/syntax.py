@@ -72,8 +72,9 @@ def _told(error: Any) -> tuple[str, str]:
         case "const":
             return f"{wrong!r} cannot stand here", f"write {expected}"
         case "type":
-            hint = "quote it" if expected == "string" else f"write {_TYPES.get(expected, expected)}"
-            return f"{_short(wrong)} is no {_TYPES.get(expected, expected)}", hint
+            kinds = [expected] if isinstance(expected, str) else expected
+            kind = ", ".join(_TYPES.get(each, each) for each in kinds)
+            return f"{_short(wrong)} is no {kind}", "quote it" if "string" in kinds else f"write a {kind}"
         case "pattern" if expected == r"\S":
             return "it is empty", "write something, or take it out"
         case "pattern":
