@@ -13,6 +13,7 @@ from whodid.cli.main import main
 
 SOUND = ("GET /orders", {"http.request.method": "GET"})
 BARE = ("execute_tool lookup_order", {"gen_ai.operation.name": "execute_tool"})
+OLDER = ("chat", {"gen_ai.system": "openai"})
 MISTYPED = ("chat", {"gen_ai.agent.name": 7})
 
 Write = Callable[[bytes], Path]

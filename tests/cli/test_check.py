@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests import trace_files
-from tests.checked import BARE, MISTYPED, SOUND, Write, found, run
+from tests.checked import BARE, MISTYPED, OLDER, SOUND, Write, found, run
 from tests.running import environment
 from tests.trace_files import COMPRESSIONS, as_json, encoded, frames, lines, zstd
 from whodid.cli import findings
@@ -151,7 +151,7 @@ class TestSeveralFiles:
     def test_one_without_spans_is_told(self, written: Write) -> None:
         empty = written(b"{}")
         done = run(empty, written(encoded(SOUND)))
-        assert (done.exit_code, done.stdout) == (0, "nothing found in 1 span\n")
+        assert (done.exit_code, done.stdout) == (0, "no violation in 1 span\n")
         assert done.stderr.startswith(f"warning: {empty}: there is no span in it\n\nhint: ")
 
     def test_a_file_named_twice_is_read_once(self, written: Write) -> None:
@@ -177,10 +177,35 @@ class TestExitCodes:
     def test_the_default_is_violation(self, written: Write) -> None:
         assert run(written(encoded(BARE))).exit_code == 3
 
-    @pytest.mark.parametrize("fail_on", ["violation", "improvement", "information", "never"])
-    def test_nothing(self, written: Write, fail_on: str) -> None:
+    @pytest.mark.parametrize(
+        ("fail_on", "what"),
+        [
+            ("violation", "violation"),
+            ("improvement", "violation or improvement"),
+            ("information", "violation or improvement or information"),
+            ("never", "violation"),
+        ],
+    )
+    def test_nothing(self, written: Write, fail_on: str, what: str) -> None:
         done = run(written(encoded(SOUND, SOUND)), "--fail-on", fail_on)
-        assert (done.exit_code, done.stdout, done.stderr) == (0, "nothing found in 2 spans\n", "")
+        assert (done.exit_code, done.stdout, done.stderr) == (0, f"no {what} in 2 spans\n", "")
+
+    @pytest.mark.parametrize(
+        ("arguments", "exit_code"),
+        [
+            ((), 0),
+            (("--level", "improvement"), 0),
+            (("--fail-on", "improvement"), 3),
+            (("--fail-on", "information"), 3),
+            (("--fail-on", "never", "--level", "improvement"), 0),
+        ],
+    )
+    def test_an_improvement(self, written: Write, arguments: tuple[str, ...], exit_code: int) -> None:
+        path = written(encoded(OLDER))
+        done = run(path, *arguments)
+        assert done.exit_code == exit_code
+        assert ("deprecated_name" in done.stdout) is bool(arguments)
+        assert ("0 violations, 1 improvement" in done.stdout) is bool(arguments)
 
     def test_what_is_unreadable_fails_whatever_is_asked_for(self, written: Write) -> None:
         path = written(lines(encoded(SOUND)) + b"not JSON\n" + lines(encoded(SOUND)))
@@ -201,10 +226,14 @@ class TestExitCodes:
         done = run(*arguments)
         assert (done.exit_code, done.stdout) == (2, "")
 
-    def test_a_level_leaves_milder_findings_out(self, written: Write) -> None:
-        report = found(written(encoded(BARE)), "--level", "violation")
-        assert {each["severity"] for each in report["findings"]} == {"violation"}
-        assert report["counts"]["improvement"] == report["counts"]["information"] == 0
+    def test_nothing_milder_than_the_level_is_looked_for(self, written: Write) -> None:
+        path, severities = written(encoded(BARE, OLDER)), ["violation", "improvement", "information"]
+        for count, level in enumerate(severities, start=1):
+            report = found(path, "--level", level)
+            # What was not looked for is not said to be none.
+            assert list(report["counts"]) == severities[:count]
+            assert {each["severity"] for each in report["findings"]} <= set(severities[:count])
+            assert report["counts"].get("improvement", 1) > 0
 
 
 class TestForPeople:
@@ -219,8 +248,7 @@ class TestForPeople:
         assert f"{path}  {BARE[0]}  span {bare['span_id']} of trace {bare['trace_id']}" in headings
         below = printed[printed.index(next(line for line in headings if BARE[0] in line)) + 1]
         assert re.fullmatch(r"  violation +\w+  .+", below)
-        assert printed[-1].endswith("in 2 of 3 spans")
-        assert printed[-1].startswith(f"{report['counts']['violation']} violations, ")
+        assert printed[-1] == f"{report['counts']['violation']} violations in 2 of 3 spans"
 
     def test_the_controls_of_a_rule_are_told_once(self, written: Write) -> None:
         printed = " ".join(run(written(encoded(BARE, BARE))).stdout.split())
@@ -272,7 +300,7 @@ class TestWhatIsNoTrace:
     def test_a_bad_first_line(self, written: Write) -> None:
         path = written(b'{"resourceSp\n' + lines(encoded(SOUND), encoded(SOUND)))
         done = run(path)
-        assert (done.exit_code, done.stdout) == (1, "nothing found in 2 spans\n")
+        assert (done.exit_code, done.stdout) == (1, "no violation in 2 spans\n")
         assert f"error: {path}:1: " in done.stderr
 
     @pytest.mark.parametrize(
@@ -340,7 +368,7 @@ class TestWhatIsNoTrace:
         good = encoded(SOUND)
         for bad in (b"\xff" * 9, zstd(good)[:-4], b"{no JSON", b'{"resourceLogs":[]}', b"\x12\x00"):
             done = run(path := written(frames(good, bad, good)))
-            assert (done.exit_code, done.stdout) == (1, "nothing found in 2 spans\n")
+            assert (done.exit_code, done.stdout) == (1, "no violation in 2 spans\n")
             assert f"error: {path} at byte {len(good) + 4}: " in done.stderr
 
     @pytest.mark.parametrize("name", ["protobuf", "json"])
@@ -375,7 +403,7 @@ class TestBounds:
     def test_the_limit_is_for_all_the_files(self, written: Write) -> None:
         body = encoded(SOUND)
         done = run(written(body), written(body), "--max-bytes", str(len(body) + 1))
-        assert (done.exit_code, done.stdout) == (1, "nothing found in 1 span\n")
+        assert (done.exit_code, done.stdout) == (1, "no violation in 1 span\n")
         assert "more to read than --max-bytes allows" in done.stderr
 
     @pytest.mark.parametrize("compression", ["gzip", "zstd"])
@@ -439,7 +467,7 @@ class TestAsAProcess:
 
     def test_nothing_found(self) -> None:
         done = self.check("-", stdin=encoded(SOUND))
-        assert (done.returncode, done.stdout, done.stderr) == (0, b"nothing found in 1 span\n", b"")
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"no violation in 1 span\n", b"")
 
     def test_a_name_that_is_no_text(self, tmp_path: Path) -> None:
         name = str(tmp_path) + "/\udcff"

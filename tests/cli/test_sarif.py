@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.checked import BARE, MISTYPED, SOUND, Write, found, run
+from tests.checked import BARE, MISTYPED, OLDER, SOUND, Write, found, run
 from tests.trace_files import as_json, encoded, frames, lines
 from whodid.semconv.registry import RULES
 
@@ -49,10 +49,11 @@ class TestSarif:
         assert one["invocations"][0]["executionSuccessful"] is True
 
     def test_levels(self, written: Write) -> None:
-        path = written(encoded(BARE))
+        path = written(encoded(BARE, OLDER))
         levels = {"violation": "error", "improvement": "warning", "information": "note"}
-        (one,) = json.loads(run(path, "--sarif").stdout)["runs"]
-        counts = found(path)["counts"]
+        (one,) = json.loads(run(path, "--sarif", "--level", "information").stdout)["runs"]
+        counts = found(path, "--level", "information")["counts"]
+        assert counts["violation"] > 0 < counts["improvement"]
         for severity, level in levels.items():
             assert sum(each["level"] == level for each in one["results"]) == counts[severity]
         for rule in one["tool"]["driver"]["rules"]:

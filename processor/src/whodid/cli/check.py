@@ -28,7 +28,7 @@ _FORMATS = ["protobuf", "json", "jsonl", "length-prefixed"]
 @click.option(
     "--level",
     type=click.Choice(_LEVELS),
-    help="Leave milder findings out.  [default: improvement, or what --fail-on asks for]",
+    help="The mildest finding to look for.  [default: what --fail-on asks for, or violation]",
 )
 @click.option(
     "--fail-on",
@@ -66,7 +66,7 @@ def command(
     """
     if as_json and as_sarif:
         raise click.UsageError("--json and --sarif exclude each other")
-    level = level or ("information" if fail_on == "information" else "improvement")
+    level = level or (fail_on if fail_on != "never" else "violation")
     if fail_on != "never" and _LEVELS.index(fail_on) > _LEVELS.index(level):
         raise click.UsageError(f"--level {level} leaves out what --fail-on {fail_on} asks for")
 
@@ -93,6 +93,6 @@ def command(
 
 def _exit_code(report: Report, fail_on: str) -> int:
     asked_for = _LEVELS[: _LEVELS.index(fail_on) + 1] if fail_on != "never" else []
-    if any(report.count_at(FindingSeverity(each)) for each in asked_for):
+    if any(finding.severity in asked_for for finding in report.findings):
         return FOUND
     return 1 if report.problem_count or not report.span_count else 0

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from whodid.cli.show import plain
-from whodid.processor.checking import SEVERITIES, STANDARD_INPUT, Finding, Report, Span
+from whodid.processor.checking import STANDARD_INPUT, Finding, Report, Span
 from whodid.processor.trace_files import Place
 from whodid.semconv.registry import RULES
 from whodid.semconv.values import FindingSeverity
@@ -48,10 +48,11 @@ def show(report: Report) -> None:
 def summary(report: Report, found_span_count: int) -> str:
     """What was found, in a line."""
     spans = f"{report.span_count} {'span' if report.span_count == 1 else 'spans'}"
+    counts = report.counts()
     if not report.findings:
-        return f"nothing found in {spans}"
-    counts = [_counted(report.count_at(severity), severity) for severity in SEVERITIES]
-    return f"{', '.join(counts)} in {found_span_count} of {spans}"
+        return f"no {' or '.join(severity.value for severity in counts)} in {spans}"
+    told = ", ".join(_counted(count, severity) for severity, count in counts.items())
+    return f"{told} in {found_span_count} of {spans}"
 
 
 def _counted(count: int, severity: FindingSeverity) -> str:
@@ -104,7 +105,7 @@ def as_json(report: Report) -> str:
     return json.dumps(
         {
             "spans": report.span_count,
-            "counts": {severity.value: report.count_at(severity) for severity in SEVERITIES},
+            "counts": {severity.value: count for severity, count in report.counts().items()},
             "rules": dict(report.by_rule().most_common()),
             "findings": [_finding(finding) for finding in report.findings],
             "files": [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -65,7 +65,9 @@ class Report:
     """What was found in all the files: span by span as they came, the worst of a span first."""
 
     files: tuple[Checked, ...]
-    findings: tuple[Finding, ...] = field(default=())
+    level: FindingSeverity
+    """Nothing milder was looked for."""
+    findings: tuple[Finding, ...]
 
     @property
     def span_count(self) -> int:
@@ -75,8 +77,10 @@ class Report:
     def problem_count(self) -> int:
         return sum(len(file.contents.problems) + file.contents.untold_count for file in self.files)
 
-    def count_at(self, severity: FindingSeverity) -> int:
-        return sum(finding.severity is severity for finding in self.findings)
+    def counts(self) -> dict[FindingSeverity, int]:
+        """By each severity that was looked for, the worst first."""
+        counted = Counter(finding.severity for finding in self.findings)
+        return {severity: counted[severity] for severity in SEVERITIES[: SEVERITIES.index(self.level) + 1]}
 
     def by_rule(self) -> Counter[str]:
         return Counter(finding.rule for finding in self.findings)
@@ -92,7 +96,7 @@ def check(
 ) -> Report:
     """Validates the spans of all the files together, for a trace may be spread over them.
 
-    `level`: milder findings are left out. `max_bytes` holds for all the files together, after decompression.
+    `level`: nothing milder is looked for. `max_bytes` holds for all the files together, after decompression.
     What cannot be read is among a file's problems; nothing is raised for it.
     """
     files: list[Checked] = []
@@ -100,8 +104,8 @@ def check(
         contents = _contents(name, known, max_bytes, standard_input)
         max_bytes -= contents.size_bytes
         files.append(Checked(name, contents))
-    sealed = _sealed(files)
-    return Report(tuple(files), tuple(_findings(sealed, files, level)) if sealed else ())
+    sealed = _sealed(files, level)
+    return Report(tuple(files), level, tuple(_findings(sealed, files)) if sealed else ())
 
 
 def _contents(name: str, known: Format | None, max_bytes: int, standard_input: BinaryIO | None) -> Contents:
@@ -119,19 +123,19 @@ def _contents(name: str, known: Format | None, max_bytes: int, standard_input: B
     return Contents(problems=[problem])
 
 
-def _sealed(files: Sequence[Checked]) -> Sealed | None:
+def _sealed(files: Sequence[Checked], level: FindingSeverity) -> Sealed | None:
     """All the spans through the pipeline; a request that it cannot take becomes a problem of its file."""
     try:
-        return _run(files)
+        return _run(files, level)
     except Exception:  # noqa: BLE001 - as in delivery: one request must not keep the others from being checked
         for file in files:
             file.contents.requests[:] = [each for each in file.contents.requests if _is_sound(each, file)]
-        return _run(files)
+        return _run(files, level)
 
 
-def _run(files: Sequence[Checked]) -> Sealed | None:
+def _run(files: Sequence[Checked], level: FindingSeverity) -> Sealed | None:
     bodies = [request.body for file in files for request in file.contents.requests]
-    return pipeline.run(bodies) if bodies else None
+    return pipeline.run(bodies, severity=level) if bodies else None
 
 
 def _is_sound(request: Request, file: Checked) -> bool:
@@ -144,14 +148,13 @@ def _is_sound(request: Request, file: Checked) -> bool:
     return True
 
 
-def _findings(sealed: Sealed, files: Sequence[Checked], level: FindingSeverity) -> Iterable[Finding]:
-    kept = SEVERITIES[: SEVERITIES.index(level) + 1]
+def _findings(sealed: Sealed, files: Sequence[Checked]) -> Iterable[Finding]:
     by_span: dict[tuple[bytes, bytes], list[Finding]] = {}
     spans = _spans(sealed, files)
     names = ("trace_id", "span_id", "rule", "severity", "attribute", "message")
     columns = [sealed.findings.column(name).to_pylist() for name in names]
     for trace_id, span_id, rule, severity, attribute, message in zip(*columns, strict=True):
-        if severity in kept and rule not in _ABOUT_ARRIVAL:
+        if rule not in _ABOUT_ARRIVAL:
             key = (trace_id, span_id)
             found = Finding(spans[key], rule, FindingSeverity(severity), attribute, message)
             by_span.setdefault(key, []).append(found)
