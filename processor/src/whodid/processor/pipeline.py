@@ -1,17 +1,25 @@
-"""The pipeline: from requests as bytes to what the store inserts. The stages, in their order."""
+"""The pipeline: from requests as bytes to what the store inserts. The one list of stages."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from whodid.processor.batch import Severity
+from whodid.processor.batch import Batch, Severity
 from whodid.processor.stages.decode import decode
 from whodid.processor.stages.enrich import enrich
 from whodid.processor.stages.normalise import normalise
 from whodid.processor.stages.redact import redact
 from whodid.processor.stages.seal import Sealed, seal
 from whodid.processor.stages.validate import validate
+
+Stage = Callable[[Batch], Batch]
+
+
+def stages(severity: Severity = Severity.VIOLATION) -> tuple[Stage, ...]:
+    """What a batch goes through between `decode` and `seal`, in this order: the one list."""
+    return (normalise, enrich, partial(validate, severity=severity), redact)
 
 
 def run(
@@ -27,6 +35,7 @@ def run(
     `severity`: the validator's milder findings are left out; nearly every span could say more than it does.
     Raises MalformedRequestError when a request cannot be decoded.
     """
-    batch = enrich(normalise(decode(requests)))
-    batch = redact(validate(batch, severity))
+    batch = decode(requests)
+    for stage in stages(severity):
+        batch = stage(batch)
     return seal(batch, arrived_on or datetime.datetime.now(datetime.UTC).date())
