@@ -17,6 +17,10 @@ from whodid.semconv.source import parse
 FOLDER = Path("released")
 
 
+class SnapshotError(Exception):
+    """A file is no snapshot of a version; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Promise:
     """One attribute of ours."""
@@ -84,26 +88,27 @@ def to_json(snapshot: Snapshot) -> str:
 
 
 def from_json(text: str) -> Snapshot:
-    """Reads a snapshot's file. Raises ValueError when it is none."""
+    """Reads a snapshot's file. Raises SnapshotError when it is none."""
     try:
         fields: dict[str, Any] = json.loads(text)
         promises = {
             name: Promise(**promise | {"values": tuple(promise.get("values", ()))})
             for name, promise in fields.pop("attributes").items()
         }
+        version_key(fields["version"])
         return Snapshot(attributes=promises, **fields)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"it is no snapshot of a version: {error}") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise SnapshotError(f"it is no snapshot of a version: {error}") from error
 
 
 def released(semconv: Path) -> list[Snapshot]:
-    """The released versions, oldest first. Raises ValueError when a file of them is no snapshot."""
+    """The released versions, oldest first. Raises SnapshotError when a file of them is none."""
     found: list[Snapshot] = []
     for path in (semconv / FOLDER).glob("*.json"):
         try:
             found.append(from_json(path.read_text(encoding="utf-8")))
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+        except SnapshotError as error:
+            raise SnapshotError(f"{path}: {error}") from error
     return sorted(found, key=lambda snapshot: version_key(snapshot.version))
 
 

@@ -15,7 +15,7 @@ def problems(model: Model, semconv: Path) -> Iterator[Problem]:
     """What breaks a promise of a version in `semconv/released`."""
     try:
         versions = snapshot.released(semconv)
-    except ValueError as error:
+    except snapshot.SnapshotError as error:
         yield Problem(Place(semconv / snapshot.FOLDER), str(error), "restore it as it was released")
         return
     now = snapshot.of_model(model)
