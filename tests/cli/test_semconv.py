@@ -94,6 +94,13 @@ class TestGenerate:
         )
         assert not (folder / "docs").exists()
 
+    def test_a_released_file_that_is_none(self, folder: Path) -> None:
+        (folder / "released").mkdir(exist_ok=True)
+        (folder / "released" / "0.0.1.json").write_text("{}")
+        done = run("generate", "--folder", str(folder))
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert "0.0.1.json: it is no snapshot of a version" in done.stderr
+
 
 class TestRelease:
     @pytest.fixture(autouse=True)

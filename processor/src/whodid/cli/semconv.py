@@ -54,9 +54,13 @@ def check_(folder: Path) -> None:
 @folder_option
 def generate_(check: bool, release: str | None, folder: Path) -> None:
     """Write what is generated from the model, and print the files that changed."""
-    from whodid.semconv import generate
+    from whodid.semconv import generate, snapshot
 
     model = _load(folder)
+    try:
+        snapshot.released(folder)
+    except snapshot.SnapshotError as error:
+        raise WhodidError(str(error), "restore it as it was released") from error
     if release and not check:
         _release(model, folder, release)
     # Imported late: it is made of modules that are generated, which come first.
@@ -140,7 +144,7 @@ def _promises(old: str, folder: Path) -> Snapshot:
             f"{old} is neither a folder nor a file nor a released version",
             f"released: {', '.join(known) or 'nothing yet'}",
         ) from error
-    except ValueError as error:
+    except snapshot.SnapshotError as error:
         raise WhodidError(
             f"{path}: {error}", "it is written by `whodid semconv generate --release`"
         ) from error
