@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from whodid.processor.arrow import pa, pc
 from whodid.processor.batch import Findings, Mask, Rows
-from whodid.processor.rules.clocks import SKEW_US, before, instants
+from whodid.processor.rules.clocks import SKEW_US, before
 from whodid.processor.rules.telling import per_row, pick, quoted
 from whodid.processor.rules.view import View, differ, first_rows
 from whodid.semconv import attributes as attr
@@ -120,7 +120,7 @@ def _resolved_ns(view: View, row: int, otherwise_ns: int) -> int:
 
 def _expired(view: View, ran: Mask, pairs: _Pairs, began_us: npt.NDArray[np.int64]) -> Iterator[Findings]:
     name = attr.ATTRIBUTION_APPROVAL_NOT_AFTER
-    not_after = instants(view, name)
+    not_after = view.instants(name)
     # The action's own copy, and the answer's: the earlier one counts.
     said_by = np.arange(view.row_count)
     late = ran & not_after.known & (began_us > not_after.times_us + SKEW_US)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from whodid.processor.batch import Findings, Mask
-from whodid.processor.rules.clocks import SKEW_US, instants
+from whodid.processor.rules.clocks import SKEW_US
 from whodid.processor.rules.telling import per_row, quoted
 from whodid.processor.rules.view import View, differ
 from whodid.semconv import attributes as attr
@@ -23,8 +23,8 @@ def credential_not_valid(view: View) -> Iterator[Findings]:
     if not used.any():
         return
     start_us = view.times_ns("start_time") // 1_000
-    not_before = instants(view, attr.ATTRIBUTION_CREDENTIAL_NOT_BEFORE)
-    not_after = instants(view, attr.ATTRIBUTION_CREDENTIAL_NOT_AFTER)
+    not_before = view.instants(attr.ATTRIBUTION_CREDENTIAL_NOT_BEFORE)
+    not_after = view.instants(attr.ATTRIBUTION_CREDENTIAL_NOT_AFTER)
     early = not_before.known & (start_us < not_before.times_us - SKEW_US)
     late = not_after.known & (start_us > not_after.times_us + SKEW_US)
     for name, wrong, word in (

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from whodid.processor.arrow import Array, Strings, pa, pc
 from whodid.processor.batch import Batch, Kind, Mask, Rows
+from whodid.processor.rules.instants import Instants, read
 from whodid.semconv import expressions
 from whodid.semconv.expressions import AllOf, AnyOf, Expression, Not, OneOf, Present
 from whodid.semconv.registry import ATTRIBUTES, OPERATIONS
@@ -43,6 +44,7 @@ class View:
         self.row_count = batch.row_count
         self._encoded: dict[str, Encoded | None] = {}
         self._values: dict[str, Strings | None] = {}
+        self._instants: dict[str, Instants] = {}
         self._positions: dict[str, dict[str, int]] = {}
         self._masks: dict[Expression, Mask] = {}
 
@@ -94,6 +96,12 @@ class View:
             found = self._masks[condition] = self._evaluate(condition)
         return found
 
+    def instants(self, name: str) -> Instants:
+        """The times in an attribute. One that cannot be read is not known."""
+        if name not in self._instants:
+            self._instants[name] = self._read_instants(name)
+        return self._instants[name]
+
     def times_ns(self, field: str) -> npt.NDArray[np.int64]:
         """A column of times of the spans, since 1970."""
         return np.asarray(self._field(field).cast(pa.int64()))
@@ -136,6 +144,17 @@ class View:
             return None
         texts = self.batch.attributes.strings(name)
         return None if texts is None else pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+
+    def _read_instants(self, name: str) -> Instants:
+        encoded = self.encoded(name)
+        if encoded is None:
+            nobody = np.zeros(self.row_count, dtype=np.bool_)
+            return Instants(nobody, np.zeros(self.row_count, dtype=np.int64))
+        times_us = read(encoded.values)
+        # One more at the end, for the spans without a value: that is where -1 points to.
+        known = np.append(np.asarray(times_us.is_valid()), False)
+        known_us = np.append(np.asarray(times_us.fill_null(0)), 0)
+        return Instants(known[encoded.codes], known_us[encoded.codes])
 
     def _evaluate(self, condition: Expression) -> Mask:
         match condition:

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from whodid.processor.arrow import pa, pc
-from whodid.processor.batch import Batch, Findings
+from whodid.processor.arrow import pa
+from whodid.processor.batch import Batch, Findings, Kind
 from whodid.semconv import attributes as attr
 from whodid.semconv.values import EvidenceLevel, FindingRule
 
@@ -30,11 +30,13 @@ def enrich(batch: Batch) -> Batch:
     """Sets the level of evidence, and sets aside one that the sender claims for itself."""
     name = attr.ATTRIBUTION_EVIDENCE_LEVEL
     columns = dict(batch.columns)
-    claimed = columns.pop(name, None)
+    columns.pop(name, None)
     findings = batch.findings
     lifted = batch.lifted
-    if claimed is not None:
-        rows = np.flatnonzero(np.asarray(pc.is_valid(claimed)))
+    claims = batch.attributes.entries(name)
+    says_something = batch.attributes.kinds[claims] != Kind.EMPTY
+    if says_something.any():
+        rows = np.unique(batch.attributes.owners[claims][says_something])
         findings += (
             Findings(
                 FindingRule.EVIDENCE_CLAIMED,
@@ -45,7 +47,7 @@ def enrich(batch: Batch) -> Batch:
         )
         # The claim stays where it can be read, in the map of what arrived.
         lifted = lifted.copy()
-        lifted[batch.attributes.entries(name)] = False
+        lifted[claims] = False
     said = ~np.all([batch.missing(each) for each in _ATTRIBUTION], axis=0)
     levels = pa.array([EvidenceLevel.MISSING.value, EvidenceLevel.SELF_ASSERTED.value])
     columns[name] = levels.take(pa.array(said.astype(np.int64)))
