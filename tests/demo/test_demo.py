@@ -105,7 +105,7 @@ def test_on_a_terminal_the_service_goes_on_until_ctrl_c(tmp_path: Path) -> None:
         announced = json.loads((tmp_path / ".whodid" / "service.json").read_text())
         assert alive(announced["pid"])
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(TIMEOUT_S) == 0
         assert not alive(announced["pid"])
         assert not (tmp_path / ".whodid" / "service.json").exists()
         reader.join(10)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -204,13 +205,19 @@ def _wait_for(service: Service, call_id: str) -> WhoRecord:
 
 
 def _stay(service: Service) -> None:
-    with contextlib.suppress(KeyboardInterrupt):
+    """Waits for Ctrl-C, or for the service's end."""
+    stop = threading.Event()
+    # Not as an exception: that could strike anywhere, inside of what the service's process is watched with too.
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    try:
         _say(
             f"\nThe service goes on, and takes OTLP at {service.otlp_grpc}. Ask it from another terminal with"
             f"\n`whodid who` and `whodid trace` as above{_folder_flag(service)}. Ctrl-C stops it."
         )
-        while service.process is not None and service.process.poll() is None:
-            time.sleep(0.2)
+        while service.process is not None and service.process.poll() is None and not stop.wait(0.2):
+            pass
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _folder_flag(service: Service) -> str:
