@@ -207,8 +207,12 @@ def _wait_for(service: Service, call_id: str) -> WhoRecord:
 def _stay(service: Service) -> None:
     """Waits for Ctrl-C, or for the service's end."""
     stop = threading.Event()
-    # Not as an exception: that could strike anywhere, inside of what the service's process is watched with too.
-    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+
+    def on_interrupt(_number: int, _frame: object) -> None:
+        stop.set()
+
+    # Not as an exception: that could strike anywhere, inside of what watches the service's process too.
+    before = signal.signal(signal.SIGINT, on_interrupt)
     try:
         _say(
             f"\nThe service goes on, and takes OTLP at {service.otlp_grpc}. Ask it from another terminal with"
