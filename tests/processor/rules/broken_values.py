@@ -171,6 +171,7 @@ def of_names() -> Iterator[Mutant]:
         "atribution.task.id",
         "attributions.task.id",
         "attribution.task.ids",
+        "attribution.Task.id",
         "attribution.agent.instance_id",
         "attribution.principle.id",
         "attribution.policy.desicion.id",

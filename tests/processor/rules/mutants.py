@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.processor.rules.records import SECOND_NS, Records
+from tests.processor.rules.records import SECOND_NS, Records, begin
 from tests.spans import Value
 from whodid.semconv.values import FindingRule as Id
 
@@ -65,7 +65,6 @@ def starting(record: str, seconds: float, *, after: str) -> Callable[[Records], 
     """A span's start moved to so long after another's end, or before it if that is negative."""
 
     def change(records: Records) -> None:
-        other = records[after]
-        records[record].start_ns = other.start_ns + other.duration_ns + int(seconds * SECOND_NS)
+        begin(records, record, round(seconds * SECOND_NS), after=after)
 
     return change

@@ -107,6 +107,16 @@ class Records:
         }
 
 
+def violations(records: Records) -> set[Found]:
+    return records.find(Severity.VIOLATION)
+
+
+def begin(records: Records, record: str, nanoseconds: int, *, after: str) -> None:
+    """Move a span's start to so long after another's end."""
+    other = records[after]
+    records[record].start_ns = other.start_ns + other.duration_ns + nanoseconds
+
+
 def why(*, agents: Iterable[str] = AGENTS[:1], **more: Value) -> dict[str, Value]:
     """For whom, why, and through whose hands; `more` by constants' names."""
     hands = list(agents)

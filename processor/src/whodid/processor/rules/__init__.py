@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from whodid.processor.batch import Batch, Findings
-from whodid.processor.rules.approvals import approvals
+from whodid.processor.rules.approvals import action_against_approval
 from whodid.processor.rules.call_ids import call_id_reused
 from whodid.processor.rules.credentials import credential_not_valid, credential_of_other_task
-from whodid.processor.rules.decisions import decisions
+from whodid.processor.rules.decisions import action_against_decision
 from whodid.processor.rules.delegation import chain_broken
 from whodid.processor.rules.enums import open_value, undefined_value
 from whodid.processor.rules.identities import identity_mismatch
@@ -51,9 +51,11 @@ CHECKS: tuple[Check, ...] = (
     Check(strange_name, (Id.MISSPELT_NAME, Id.UNKNOWN_NAME)),
     Check(credential_not_valid, (Id.CREDENTIAL_NOT_VALID,)),
     Check(credential_of_other_task, (Id.CREDENTIAL_OF_OTHER_TASK,)),
-    Check(decisions, (Id.DECISION_AFTER_ACTION, Id.DECISION_MISMATCH, Id.ACTION_DESPITE_DENIAL)),
     Check(
-        approvals,
+        action_against_decision, (Id.DECISION_AFTER_ACTION, Id.DECISION_MISMATCH, Id.ACTION_DESPITE_DENIAL)
+    ),
+    Check(
+        action_against_approval,
         (Id.APPROVAL_MISMATCH, Id.APPROVAL_NOT_IN_TIME, Id.APPROVAL_REUSED, Id.APPROVAL_BY_AGENT),
     ),
     Check(chain_broken, (Id.CHAIN_BROKEN,)),

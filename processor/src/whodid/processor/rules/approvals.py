@@ -44,7 +44,7 @@ class _Pairs:
     answers: Rows
 
 
-def approvals(view: View) -> Iterator[Findings]:
+def action_against_approval(view: View) -> Iterator[Findings]:
     """What is wrong with the approvals that actions name. An answer may come in another batch."""
     ids = view.values(attr.ATTRIBUTION_APPROVAL_ID)
     if ids is None:

@@ -43,7 +43,7 @@ class _Pairs:
     decisions: Rows
 
 
-def decisions(view: View) -> Iterator[Findings]:
+def action_against_decision(view: View) -> Iterator[Findings]:
     """What is wrong between actions that ran and the decisions about them, where both are in the batch."""
     pairs = _pairs(view)
     yield from _after(view, pairs)

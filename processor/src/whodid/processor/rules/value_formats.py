@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from whodid.processor.arrow import Strings, pa, pc
 from whodid.processor.batch import Findings, Mask, Rows
@@ -26,6 +27,13 @@ _EXPECTED = {
     Format.TRACE_ID: "32 lower-case hexadecimal digits, not all zeros",
     Format.SPAN_ID: "16 lower-case hexadecimal digits, not all zeros",
 }
+
+Bytes = npt.NDArray[np.uint8]
+
+_BLOCK_BYTES = 65_536
+"""What is worked on at once. Larger blocks get their memory from the system each time, which takes longer."""
+
+_DIGITS = "0123456789abcdef"
 
 _HEXADECIMAL = {Format.DIGEST: ("sha256:", 64), Format.TRACE_ID: ("", 32), Format.SPAN_ID: ("", 16)}
 """What stands before the digits, and how many there are."""
@@ -88,24 +96,37 @@ def _wrong(values: Strings, format_: Format) -> Rows:
 
 
 def _surely_hexadecimal(values: Strings, prefix: str, digit_count: int) -> Mask:
-    """Which values are the prefix and so many digits, of which the first eight are not all zeros."""
+    """Which values are the prefix and so many digits; without a prefix the first must not be a zero."""
     size = len(prefix) + digit_count
     fits = np.asarray(pc.equal(pc.binary_length(values), size))
     fitting = values if fits.all() else values.filter(pa.array(fits))
+    characters = _bytes(fitting).reshape(-1, size)
+    begins = np.ones(len(characters), dtype=np.bool_)
+    for position, character in enumerate(prefix.encode()):
+        begins &= characters[:, position] == character
+    if not prefix:
+        begins &= characters[:, 0] != ord("0")
+    digits_in_prefix = sum(character in _DIGITS for character in prefix)
+    if _count_digits(characters.reshape(-1)) != len(characters) * (digits_in_prefix + digit_count):
+        begins &= _is_digit(characters[:, len(prefix) :]).all(axis=1)  # somewhere there is a wrong one
     found = np.zeros(len(values), dtype=np.bool_)
-    if not len(fitting):
-        return found
-    bytes_ = _bytes(fitting)
-    is_digit = ((bytes_ - ord("0")) < 10) | ((bytes_ - ord("a")) < 6)  # unsigned: below "0" is far above 10
-    digits = is_digit.reshape(-1, size)[:, len(prefix) :].all(axis=1)
-    rows = bytes_.reshape(-1, size)
-    begins = (rows[:, : len(prefix)] == np.frombuffer(prefix.encode(), np.uint8)).all(axis=1)
-    zeros = (rows[:, len(prefix) : len(prefix) + 8] == ord("0")).all(axis=1)
-    found[fits] = digits & begins & ~zeros
+    found[fits] = begins
     return found
 
 
-def _bytes(values: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _count_digits(characters: Bytes) -> int:
+    return sum(
+        int(np.count_nonzero(_is_digit(characters[start : start + _BLOCK_BYTES])))
+        for start in range(0, len(characters), _BLOCK_BYTES)
+    )
+
+
+def _is_digit(characters: Bytes) -> Mask:
+    # Unsigned: what is below "0" is far above 10.
+    return ((characters - ord("0")) < 10) | ((characters - ord("a")) < 6)
+
+
+def _bytes(values: Any) -> Bytes:
     """The characters of strings without nulls, one behind the other."""
     _, offsets, data = values.buffers()
     first, last = np.frombuffer(offsets, np.int32)[[values.offset, values.offset + len(values)]]

@@ -1,0 +1,23 @@
+"""Whose call ids have to differ, and whose need not."""
+
+from __future__ import annotations
+
+from tests.processor.rules.records import valid, violations
+from whodid.semconv.values import FindingRule as Id
+
+
+def test_each_conversation_counts_for_itself() -> None:
+    records = valid()
+    records.say("cached execution", GEN_AI_TOOL_CALL_ID="call-1", GEN_AI_CONVERSATION_ID="conversation-2")
+    assert violations(records) == set()
+
+
+def test_without_a_conversation_each_trace_counts_for_itself() -> None:
+    records = valid()
+    for name in records.spans:
+        records.say(name, GEN_AI_CONVERSATION_ID=None)
+    records.say("cached execution", GEN_AI_TOOL_CALL_ID="call-1")
+    records["cached execution"].trace_id = bytes(range(16))
+    assert violations(records) == set()
+    records["cached execution"].trace_id = records.trace_id
+    assert {each.rule for each in violations(records)} == {Id.CALL_ID_REUSED}
