@@ -35,9 +35,7 @@ def test_each_rule_is_documented(page: str, id_: str) -> None:
 
 def test_the_comparison_with_live_check_names_tests_that_exist() -> None:
     page = (ROOT / "docs" / "validator.md").read_text()
-    rows = (
-        page.partition("## Beside OTel Weaver's live-check")[2].partition("## What it costs")[0].splitlines()
-    )
+    comparison = page.partition("## Beside OTel Weaver's live-check")[2].partition("## What it costs")[0]
     named = [
         name
         for row in comparison.splitlines()
