@@ -71,6 +71,6 @@ def _missing(view: View, rule: FindingRule, demands: tuple[_Demand, ...]) -> Ite
         asked = view.operation(demand.operation)
         if demand.when is not None:
             asked = asked & view.where(demand.when)
-        absent = asked & ~view.present(demand.name)
+        absent = np.greater(asked, view.present(demand.name))
         if absent.any():
             yield Findings(rule, demand.name, demand.message, np.flatnonzero(absent))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from whodid.processor.arrow import Strings, pa
 from whodid.processor.batch import Findings, Rows
 from whodid.processor.rules.view import encode
@@ -48,4 +50,6 @@ def per_row(
 
 def pick(values: Strings, rows: Rows) -> Strings:
     """The values of these spans."""
+    if len(rows) == len(values) and (rows == np.arange(len(rows))).all():
+        return values  # all of them, as they are
     return values.take(pa.array(rows))

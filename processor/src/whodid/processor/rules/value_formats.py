@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from whodid.processor.arrow import Strings, pa, pc
-from whodid.processor.batch import Findings, Mask, Rows
+from whodid.processor.batch import Findings, Mask
 from whodid.processor.rules.telling import per_value, pick
-from whodid.processor.rules.view import View, encode
+from whodid.processor.rules.view import View, encode, valid
 from whodid.semconv import attributes as attr
 from whodid.semconv import expressions, formats
 from whodid.semconv.definitions import Format
@@ -67,32 +67,33 @@ def invalid_format(view: View) -> Iterator[Findings]:
         values = view.values(demand.name)
         if values is None:
             continue
-        asked = np.asarray(values.is_valid())
-        if demand.format is Format.RFC3339:
-            asked = asked & ~view.instants(demand.name).known
+        suspicious = valid(values)
         if demand.when is not None:
-            asked = asked & view.where(demand.when)
-        rows = np.flatnonzero(asked)
-        chosen = values if len(rows) == len(values) else pick(values, rows)
-        wrong = _wrong(chosen, demand.format)
-        if len(wrong):
-            rows, found = rows[wrong], pick(chosen, wrong)
+            suspicious = suspicious & view.where(demand.when)
+        rows = np.flatnonzero(suspicious & ~_surely_right(view, demand, values))
+        if len(rows):
+            encoded = encode(pick(values, rows))
+            texts = cast(list[str], encoded.values.to_pylist())
+            wrong = np.array([not formats.matches(demand.format, text) for text in texts])
+            rows = rows[wrong[encoded.codes]]
             expected = _EXPECTED[demand.format]
-            yield from per_value(FindingRule.INVALID_FORMAT, demand.name, rows, found, expected)
+            yield from per_value(FindingRule.INVALID_FORMAT, demand.name, rows, pick(values, rows), expected)
 
 
-def _wrong(values: Strings, format_: Format) -> Rows:
-    """The positions of the wrong ones. Nearly all are right, and what is surely right is seen in a column."""
-    if format_ in _HEXADECIMAL:
-        suspicious = np.flatnonzero(~_surely_hexadecimal(values, *_HEXADECIMAL[format_]))
-        values = pick(values, suspicious)
-    else:
-        suspicious = np.arange(len(values))
-    encoded = encode(values)
-    distinct = encoded.values
-    right: Mask = np.zeros(len(distinct) + 1, dtype=np.bool_)
-    right[:-1] = [formats.matches(format_, text) for text in cast(list[str], distinct.to_pylist())]
-    return suspicious[~right[encoded.codes]]
+def _surely_right(view: View, demand: _Demand, values: Strings) -> Mask:
+    """Which spans' values are right, as far as a look at the column tells: nearly always all."""
+    if demand.format is Format.RFC3339:
+        return view.instants(demand.name).known
+    if demand.format not in _HEXADECIMAL:
+        encoded = encode(values)
+        texts = cast(list[str], encoded.values.to_pylist())
+        # The last is for the spans without a value: that is where -1 points to.
+        right = [*(formats.matches(demand.format, text) for text in texts), False]
+        return np.array(right)[encoded.codes]
+    has_value = valid(values)
+    found = np.zeros(len(values), dtype=np.bool_)
+    found[has_value] = _surely_hexadecimal(values.drop_null(), *_HEXADECIMAL[demand.format])
+    return found
 
 
 def _surely_hexadecimal(values: Strings, prefix: str, digit_count: int) -> Mask:

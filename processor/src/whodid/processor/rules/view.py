@@ -70,9 +70,9 @@ class View:
         return column if column is not None and pa.types.is_list(column.type) else None
 
     def encoded(self, name: str) -> Encoded | None:
-        """The values of an attribute, or of one of the span's own fields, each once; None if none has any."""
+        """The values of an attribute, each once; None if none has any."""
         if name not in self._encoded:
-            column = self._field(SPAN_COLUMNS[name]) if name in SPAN_COLUMNS else self.values(name)
+            column = self.values(name)
             self._encoded[name] = None if column is None else encode(column)
         return self._encoded[name]
 
@@ -165,11 +165,21 @@ class View:
             case Not(part):
                 return ~self.where(part)
             case AllOf(parts):
-                return np.logical_and.reduce([self.where(part) for part in parts])
+                return self._all_of(parts)
             case AnyOf(parts):
                 return np.logical_or.reduce([self.where(part) for part in parts])
 
+    def _all_of(self, parts: tuple[Expression, ...]) -> Mask:
+        found = self.where(parts[0])
+        for part in parts[1:]:
+            if not found.any():
+                break
+            found = found & self.where(part)
+        return found
+
     def _one_of(self, name: str, values: tuple[str, ...]) -> Mask:
+        if name in SPAN_COLUMNS:
+            return np.asarray(pc.is_in(self._field(SPAN_COLUMNS[name]), pa.array(values)))
         encoded = self.encoded(name)
         if encoded is None:
             return np.zeros(self.row_count, dtype=np.bool_)
@@ -189,7 +199,7 @@ class View:
         elif pa.types.is_list(column.type):
             present = np.asarray(pc.fill_null(pc.greater(pc.list_value_length(column), 0), False))
         else:
-            present = np.asarray(column.is_valid())
+            present = valid(column)
         # What stands in no column: the registry gives the attribute none, or the value has another type.
         attributes = self.batch.attributes
         entries = attributes.entries(name)
@@ -217,6 +227,11 @@ def first_rows(keys: Array, rows: Rows, wanted: Array) -> Rows:
     if not len(rows):
         return positions
     return np.where(positions >= 0, rows[positions], -1)
+
+
+def valid(column: Array) -> Mask:
+    """Where an array has a value; most have one everywhere."""
+    return np.asarray(column.is_valid()) if column.null_count else np.ones(len(column), dtype=np.bool_)
 
 
 def differ(left: Strings, right: Strings) -> Mask:
