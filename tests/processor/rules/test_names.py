@@ -45,6 +45,10 @@ def test_no_more_than_so_many_are_looked_into(monkeypatch: pytest.MonkeyPatch) -
     assert len(told(*(f"attribution.made.up.{number}" for number in range(20)))) == 5
 
 
+def test_a_name_beyond_all_bounds_is_not_looked_into() -> None:
+    assert told(f"attribution.{'x' * 10_000}") == {}
+
+
 @given(st.text("abc", max_size=6), st.text("abc", max_size=6), st.integers(0, 2))
 def test_edits_are_counted_as_everybody_counts_them(one: str, other: str, edits: int) -> None:
     rows = [list(range(len(other) + 1))]

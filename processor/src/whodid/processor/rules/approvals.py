@@ -13,7 +13,7 @@ from whodid.processor.arrow import pa, pc
 from whodid.processor.batch import Findings, Mask, Rows
 from whodid.processor.rules.clocks import SKEW_US, before
 from whodid.processor.rules.telling import per_row, pick, quoted
-from whodid.processor.rules.view import View, differ, first_rows
+from whodid.processor.rules.view import View, differ, first_rows, valid
 from whodid.semconv import attributes as attr
 from whodid.semconv import expressions
 from whodid.semconv.values import FindingRule, PrincipalType
@@ -49,7 +49,7 @@ def action_against_approval(view: View) -> Iterator[Findings]:
     ids = view.values(attr.ATTRIBUTION_APPROVAL_ID)
     if ids is None:
         return
-    ran = view.operation("execute_tool") & view.present(attr.ATTRIBUTION_APPROVAL_ID)
+    ran = view.operation("execute_tool") & valid(ids)
     actions = np.flatnonzero(ran)
     answers = np.flatnonzero(view.operation("resolve_approval"))
     found = first_rows(ids, answers, pick(ids, actions))

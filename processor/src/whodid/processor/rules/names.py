@@ -21,6 +21,9 @@ _OURS = tuple(
 MAX_NAMES = 100
 """How many strange names of one batch are looked into."""
 
+MAX_NAME_CHARACTERS = 256
+"""A longer name is nobody's slip, and is not remembered."""
+
 
 def deprecated_name(view: View) -> Iterator[Findings]:
     """The attribute has a newer name."""
@@ -33,7 +36,11 @@ def deprecated_name(view: View) -> Iterator[Findings]:
 
 def strange_name(view: View) -> Iterator[Findings]:
     """The name is in our namespace, or in one that is nearly ours, and the registry does not have it."""
-    strange = [name for name in view.batch.attributes.names if name not in ATTRIBUTES and _near_ours(name)]
+    strange = [
+        name
+        for name in view.batch.attributes.names
+        if name not in ATTRIBUTES and len(name) <= MAX_NAME_CHARACTERS and _near_ours(name)
+    ]
     for name in strange[:MAX_NAMES]:
         meant = nearest(name)
         if meant is not None:
