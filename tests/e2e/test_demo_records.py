@@ -166,13 +166,18 @@ def test_eight_users_at_once_have_nothing_of_each_others(tmp_path: Path) -> None
     credentials: set[str] = set()
     for spans in traces.values():
         user = spans[0]["attribution_principal_id"]
-        assert len(spans) == len(next(iter(traces.values())))  # the same run for everybody
+        assert operations(spans) == operations(next(iter(traces.values())))  # the same run for everybody
         for span in spans:
             assert_is_of(span, user, tasks[user])
         held = {span["attribution_credential_id"] for span in spans} - {""}
         assert len(held) == 1
         credentials |= held
     assert len(credentials) == len(USERS)
+
+
+def operations(spans: list[dict[str, Any]]) -> list[str]:
+    """What the agents did, and not how MCP connected: a server that starts slowly is greeted twice."""
+    return sorted(span["name"] for span in spans if span["gen_ai_operation_name"])
 
 
 def assert_is_of(span: Mapping[str, Any], user: str, task: str) -> None:
