@@ -7,7 +7,10 @@ import random
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
+import numpy as np
+import numpy.typing as npt
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1 import trace_pb2
 
@@ -22,10 +25,14 @@ STEP_NS = 2_000_000
 
 
 def make(span_count: int, seed: int) -> bytes:
-    """One serialized ExportTraceServiceRequest: traces of an agent, a chat, and five decided actions."""
+    """One serialized ExportTraceServiceRequest: traces of an agent, a chat, and five decided actions.
+
+    The spans are of four services, or of one where there are not enough of them for a trace each.
+    """
     draw = random.Random(seed)
     request = ExportTraceServiceRequest()
-    for service in range(SERVICES):
+    services = SERVICES if span_count >= SERVICES * TRACE_SPANS else 1
+    for service in range(services):
         resource_spans = request.resource_spans.add()
         for key, value in {
             "service.name": f"agent-{service}",
@@ -38,9 +45,51 @@ def make(span_count: int, seed: int) -> bytes:
             resource_spans.resource.attributes.add(key=key, value=any_value(value))
         scope_spans = resource_spans.scope_spans.add()
         scope_spans.scope.name = "whodid.instrumentation.langchain"
-        for trace in range(span_count // SERVICES // TRACE_SPANS):
-            scope_spans.spans.extend(_trace(draw, service * 100 + trace))
+        mine = span_count // services + (service < span_count % services)
+        for trace in range(-(-mine // TRACE_SPANS)):
+            wanted = min(TRACE_SPANS, mine - trace * TRACE_SPANS)
+            scope_spans.spans.extend(islice(_trace(draw, service * 100 + trace), wanted))
     return request.SerializeToString()
+
+
+class Stamp:
+    """One request that can be had again and again, each time with ids that no other has.
+
+    For long runs, where making every request anew would cost more than receiving it. Beside the ids of
+    traces and spans everything is the same, so such requests compress better than real ones.
+    """
+
+    def __init__(self, span_count: int, seed: int) -> None:
+        body = make(span_count, seed)
+        self._body = np.frombuffer(body, np.uint8)
+        # Not what made the body: its ids must not meet their own bytes again.
+        self._draw = random.Random(f"stamp {seed}")
+        message = ExportTraceServiceRequest.FromString(body)
+        spans = [span for each in message.resource_spans for span in each.scope_spans[0].spans]
+        self._trace_ids = _places(body, {span.trace_id for span in spans})
+        self._span_ids = _places(body, {span.span_id for span in spans})
+        self._first_id = spans[0].span_id
+
+    def fresh(self) -> tuple[bytes, bytes]:
+        """A request with fresh ids, and its first span's id."""
+        body = self._body.copy()
+        # The same change to each id of a kind: what was different stays so, and parents stay parents.
+        for places, size in ((self._trace_ids, 16), (self._span_ids, 8)):
+            change = np.frombuffer(self._draw.randbytes(size), np.uint8)
+            body[places] ^= change
+        first = np.frombuffer(self._first_id, np.uint8) ^ change
+        return body.tobytes(), first.tobytes()
+
+
+def _places(body: bytes, ids: set[bytes]) -> npt.NDArray[np.int64]:
+    """Where these ids stand in the body: a row an occurrence, with the place of each byte."""
+    found: list[list[int]] = []
+    for each in ids:
+        start = body.find(each)
+        while start >= 0:
+            found.append(list(range(start, start + len(each))))
+            start = body.find(each, start + 1)
+    return np.array(found)
 
 
 def _trace(draw: random.Random, number: int) -> Iterator[trace_pb2.Span]:
