@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from whodid.processor import segment
 from whodid.processor.quarantine import Quarantine
 from whodid.processor.segment import Segment
-from whodid.processor.spool import Spool, SpoolUnavailableError
+from whodid.processor.spool import FORWARD, STORE, Spool, SpoolUnavailableError
 
 Make = Callable[..., Spool]
 
@@ -59,7 +59,8 @@ def test_an_acknowledged_request_is_on_disk(make: Make, tmp_path: Path) -> None:
     spool = make()
     append(spool, b"one")
     (path,) = files(tmp_path)
-    assert segment.parse(path.read_bytes()) == ([b"one"], path.stat().st_size)
+    parsed = segment.parse(path.read_bytes())
+    assert (parsed.bodies, parsed.corrupt, parsed.end) == ([b"one"], [], path.stat().st_size)
     spool.close()
 
 
@@ -154,7 +155,7 @@ class TestRemoval:
         used_bytes = spool.used_bytes
         assert spool.set_aside(taken, "no such column")
         kept = tmp_path / "quarantine" / "segments" / f"{taken.id}.segment"
-        assert segment.parse(kept.read_bytes())[0] == [b"one"]
+        assert segment.parse(kept.read_bytes()).bodies == [b"one"]
         assert "no such column" in kept.with_suffix(".reason.txt").read_text()
         assert (files(tmp_path), spool.used_bytes) == ([], used_bytes)
         spool.close()
@@ -212,9 +213,10 @@ class TestRecovery:
     @given(bodies=st.lists(st.binary(max_size=50), max_size=5), cut=st.integers(0, 300))
     def test_any_cut_leaves_whole_requests(self, bodies: list[bytes], cut: int) -> None:
         content = b"".join(segment.frame(body) + body for body in bodies)
-        found, end = segment.parse(content[:cut])
+        parsed = segment.parse(content[:cut])
+        found = parsed.bodies
         assert found == bodies[: len(found)]
-        assert end == segment.framed_bytes(found)
+        assert (parsed.end, parsed.corrupt) == (segment.framed_bytes(found), [])
         if cut >= len(content):
             assert found == bodies
 
@@ -243,12 +245,13 @@ class TestBounds:
         append(spool, b"one")
         write = os.write
 
-        def half(handle: int, content: bytes) -> int:
-            write(handle, bytes(content)[: len(content) // 2])
+        def half(handle: int, parts: list[bytes]) -> int:
+            content = b"".join(parts)
+            write(handle, content[: len(content) // 2])
             raise OSError(errno.ENOSPC, "No space left on device")
 
         with monkeypatch.context() as patched:
-            patched.setattr(os, "write", half)
+            patched.setattr(os, "writev", half)
             with pytest.raises(SpoolUnavailableError, match="No space left"):
                 append(spool, b"two")
         append(spool, b"three")
@@ -297,3 +300,150 @@ class TestQuarantine:
         broken = Quarantine(tmp_path / "file" / "below", max_files=3, max_bytes=1000)
         broken.keep_request(b"1", "reason")
         assert not broken.keep_acknowledged("name", [b"1"], "reason")
+
+
+class TestCorruption:
+    BODIES = (b"first" * 20, b"second" * 20, b"third" * 20)
+
+    def content(self) -> bytearray:
+        return bytearray(b"".join(segment.frame(body) + body for body in self.BODIES))
+
+    @pytest.mark.parametrize("at", [0, 5, 9, segment.FRAME_BYTES + 3])
+    def test_the_records_around_a_corrupt_one_go_on(self, at: int) -> None:
+        """Whether it is the marker, the length, the checksum or the body that is not what was written."""
+        content = self.content()
+        first = segment.framed_bytes(self.BODIES[:1])
+        content[first + at] ^= 0xFF
+        parsed = segment.parse(bytes(content))
+        assert parsed.bodies == [self.BODIES[0], self.BODIES[2]]
+        second = segment.framed_bytes(self.BODIES[:2])
+        assert parsed.corrupt == [segment.Corrupt(first, bytes(content[first:second]))]
+        assert parsed.end == len(content)
+
+    def test_a_corrupt_last_record_is_no_torn_tail(self) -> None:
+        content = self.content()
+        content[-1] ^= 0xFF
+        parsed = segment.parse(bytes(content))
+        assert (parsed.bodies, parsed.end) == ([*self.BODIES[:2]], len(content))
+        assert len(parsed.corrupt) == 1
+
+    def test_a_length_that_was_extended_with_zeros_is_a_torn_tail(self) -> None:
+        content = bytes(self.content()) + segment.frame(b"x" * 100) + bytes(100)
+        parsed = segment.parse(content)
+        assert (parsed.bodies, parsed.corrupt) == ([*self.BODIES], [])
+        assert parsed.end == segment.framed_bytes(self.BODIES)
+
+    def test_a_frame_inside_of_a_whole_request_is_not_a_record(self) -> None:
+        inner = segment.frame(b"inner") + b"inner"
+        content = segment.frame(inner) + inner
+        assert segment.parse(content).bodies == [inner]
+
+    @given(
+        bodies=st.lists(st.binary(min_size=1, max_size=80), min_size=1, max_size=6),
+        flips=st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 255)), max_size=4),
+    )
+    def test_whatever_is_flipped_the_other_records_are_found(
+        self, bodies: list[bytes], flips: list[tuple[int, int]]
+    ) -> None:
+        content = bytearray(b"".join(segment.frame(body) + body for body in bodies))
+        hit: set[int] = set()
+        for position, mask in flips:
+            at = position % len(content)
+            content[at] ^= mask
+            ends = [segment.framed_bytes(bodies[: number + 1]) for number in range(len(bodies))]
+            hit.add(next(number for number, end in enumerate(ends) if at < end))
+        parsed = segment.parse(bytes(content))
+        untouched = [body for number, body in enumerate(bodies) if number not in hit]
+        found = iter(parsed.bodies)
+        assert all(body in found for body in untouched)
+        covered = segment.framed_bytes(parsed.bodies) + sum(len(each.content) for each in parsed.corrupt)
+        assert covered == parsed.end
+
+    def test_garbage_of_any_kind_ends(self) -> None:
+        started_s = time.monotonic()
+        segment.parse(segment.MARKER * 50_000)
+        assert time.monotonic() - started_s < 5
+
+
+class TestCursors:
+    BOTH = (STORE, FORWARD)
+
+    def test_a_segment_leaves_when_both_are_past_it(self, make: Make, tmp_path: Path) -> None:
+        spool = make(cursors=self.BOTH)
+        append(spool, b"one")
+        taken = take(spool)
+        spool.done(taken, cursor=STORE)
+        assert spool.take(0.01, now=True) is None
+        assert spool.used_bytes > 0
+        other = spool.take(1.0, cursor=FORWARD)
+        assert other == taken
+        spool.done(taken, cursor=FORWARD)
+        assert (files(tmp_path), spool.used_bytes) == ([], 0)
+        spool.close()
+
+    def test_one_that_is_away_does_not_hold_up_the_other(self, make: Make) -> None:
+        spool = make(cursors=self.BOTH)
+        for body in (b"one", b"two", b"three"):
+            append(spool, body)
+            taken = take(spool)
+            assert taken.requests() == [body]
+            spool.done(taken)
+        waiting: list[bytes] = []
+        while (taken := spool.take(0.01, cursor=FORWARD)) is not None:
+            waiting += taken.requests()
+            spool.done(taken, cursor=FORWARD)
+        assert waiting == [b"one", b"two", b"three"]
+        spool.close()
+
+    def test_what_a_cursor_is_past_it_does_not_get_after_a_restart(self, make: Make, tmp_path: Path) -> None:
+        spool = make(cursors=self.BOTH)
+        append(spool, b"one")
+        spool.done(take(spool))
+        spool.close()
+        spool = make(cursors=self.BOTH)
+        assert spool.take(0.01, now=True) is None
+        taken = spool.take(0.01, cursor=FORWARD)
+        assert taken is not None
+        assert taken.requests() == [b"one"]
+        spool.done(taken, cursor=FORWARD)
+        assert files(tmp_path) == []
+        spool.close()
+
+    def test_without_forwarding_what_only_it_waited_for_is_gone(self, make: Make, tmp_path: Path) -> None:
+        spool = make(cursors=self.BOTH)
+        append(spool, b"one")
+        spool.done(take(spool))
+        spool.close()
+        spool = make()
+        assert spool.take(0.01, now=True) is None
+        assert (files(tmp_path), spool.used_bytes) == ([], 0)
+        spool.close()
+
+
+class TestReturned:
+    def test_a_running_spool_takes_in_what_is_returned_from_quarantine(
+        self, make: Make, tmp_path: Path
+    ) -> None:
+        spool = make(max_bytes=1000)
+        append(spool, bytes(b"x" * 100))
+        taken = take(spool)
+        assert spool.set_aside(taken, "no such column")
+        used_bytes = spool.used_bytes
+        (tmp_path / "quarantine" / "returned").mkdir()
+        kept = tmp_path / "quarantine" / "segments" / f"{taken.id}.segment"
+        kept.rename(tmp_path / "quarantine" / "returned" / kept.name)
+        again = spool.take(5.0)
+        assert again is not None
+        assert (again.id, again.requests()) == (taken.id, [b"x" * 100])
+        assert spool.used_bytes == used_bytes
+        spool.done(again)
+        assert spool.used_bytes == 0
+        spool.close()
+
+    def test_what_was_being_taken_in_at_a_kill_is_there(self, make: Make, tmp_path: Path) -> None:
+        (tmp_path / "spool").mkdir()
+        name = f"{segment.new_id()}.segment.taking"
+        (tmp_path / "spool" / name).write_bytes(segment.frame(b"one") + b"one")
+        spool = make()
+        assert take(spool).requests() == [b"one"]
+        spool.close()

@@ -1,4 +1,4 @@
-"""A spool segment's file: request bodies, each framed by its length and checksum."""
+"""A spool segment's file: request bodies, each framed by a marker, its length and its checksum."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import secrets
 import struct
 import time
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+from pathlib import Path
 
 SUFFIX = ".segment"
-_HEADER = struct.Struct("<II")  # the body's length in bytes, the CRC-32 of that length and the body
+
+MARKER = b"\xf5WD\x01"
+"""Begins each frame. 0xF5 occurs in no UTF-8 text, so that it hardly ever stands inside of a request."""
+
+_HEADER = struct.Struct("<4sII")  # the marker, the body's length in bytes, the CRC-32 of that length and body
+FRAME_BYTES = _HEADER.size
 
 
 def new_id() -> str:
@@ -26,20 +28,37 @@ def new_id() -> str:
 
 def frame(body: bytes) -> bytes:
     """The header that goes before a body."""
-    return _HEADER.pack(len(body), _checksum(body))
+    return _HEADER.pack(MARKER, len(body), _checksum(body))
 
 
-def _checksum(body: bytes) -> int:
+def _checksum(body: bytes | memoryview) -> int:
     # With the length in it, zeros are no frame: a file that was being extended at a power cut ends in zeros.
     return zlib.crc32(body, zlib.crc32(len(body).to_bytes(4, "little")))
-
-
-FRAME_BYTES = _HEADER.size
 
 
 def framed_bytes(bodies: Sequence[bytes]) -> int:
     """What the bodies take in a file."""
     return sum(len(body) + FRAME_BYTES for body in bodies)
+
+
+@dataclass(frozen=True, slots=True)
+class Corrupt:
+    """A stretch of a segment's file that holds no whole request."""
+
+    offset: int
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a segment's file holds."""
+
+    bodies: list[bytes]
+    """The requests that are whole, in the order in which they were acknowledged."""
+    corrupt: list[Corrupt]
+    """What lies before, between or, where a record is there in its full length, behind them."""
+    end: int
+    """Where the last record ends; what follows was being written when the process ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +73,99 @@ class Segment:
         return self.path.name.removesuffix(SUFFIX)
 
     @property
+    def opened_at_s(self) -> float | None:
+        """When its first request arrived (Unix time); None where the name is not ours."""
+        try:
+            return int(self.id.partition("-")[0]) / 1e9
+        except ValueError:
+            return None
+
+    @property
+    def arrived_ns(self) -> int | None:
+        """When it was opened, just before its first request; None where the name is not ours."""
+        first = self.id.partition("-")[0]
+        return int(first) if first.isdecimal() else None
+
+    @property
     def arrived_on(self) -> datetime.date | None:
         """The day (UTC) of its first request, the same at every replay; None where the name is not ours."""
+        opened_at_s = self.opened_at_s
+        if opened_at_s is None:
+            return None
         try:
-            arrived_s = int(self.id.partition("-")[0]) / 1e9
-            return datetime.datetime.fromtimestamp(arrived_s, datetime.UTC).date()
+            return datetime.datetime.fromtimestamp(opened_at_s, datetime.UTC).date()
         except (ValueError, OverflowError, OSError):
             return None
 
+    def read(self) -> Parsed:
+        """What it holds. Raises OSError."""
+        return parse(self.path.read_bytes())
+
     def requests(self) -> list[bytes]:
-        """The bodies, in the order in which they were acknowledged. Raises OSError."""
-        return parse(self.path.read_bytes())[0]
+        """The bodies that are whole. Raises OSError."""
+        return self.read().bodies
 
 
-def parse(content: bytes) -> tuple[list[bytes], int]:
-    """The whole frames at the start of the content, and where they end."""
+def parse(content: bytes) -> Parsed:
+    """The whole records of a segment's file, and what is corrupt.
+
+    Behind a record that is not what was written the next one is found by its header's length, or else by the
+    next marker with a checksum that fits. What a sender put into a request cannot be taken for a record
+    while that request is whole; in a corrupt one it may be, and is then no more than what it might have sent.
+    """
+    view = memoryview(content)
     bodies: list[bytes] = []
-    offset = 0
-    while offset + FRAME_BYTES <= len(content):
-        length, checksum = _HEADER.unpack_from(content, offset)
-        first = offset + FRAME_BYTES
-        body = content[first : first + length]
-        if len(body) != length or _checksum(body) != checksum:
-            break
-        bodies.append(body)
-        offset = first + length
-    return bodies, offset
+    corrupt: list[Corrupt] = []
+    offset = end = 0
+    while offset < len(content):
+        body = _body_at(view, offset)
+        if body is None:
+            found = _resynchronised(content, view, offset)
+            if found is None:
+                break
+            corrupt.append(Corrupt(offset, content[offset:found]))
+            offset = end = found
+            continue
+        bodies.append(bytes(body))
+        offset = end = offset + FRAME_BYTES + len(body)
+    return Parsed(bodies, corrupt, end)
+
+
+def _length_at(view: memoryview, offset: int) -> int | None:
+    """The length that the header at this offset gives for its body; None where there is no header."""
+    if offset + FRAME_BYTES > len(view):
+        return None
+    marker, length, _ = _HEADER.unpack_from(view, offset)
+    return length if marker == MARKER else None
+
+
+def _body_at(view: memoryview, offset: int) -> memoryview | None:
+    """The body of the whole record at this offset."""
+    length = _length_at(view, offset)
+    first = offset + FRAME_BYTES
+    if length is None or first + length > len(view):
+        return None
+    body = view[first : first + length]
+    return body if _checksum(body) == _HEADER.unpack_from(view, offset)[2] else None
+
+
+def _resynchronised(content: bytes, view: memoryview, offset: int) -> int | None:
+    """Where the corrupt stretch at this offset ends; None where nothing that is whole follows."""
+    length = _length_at(view, offset)
+    if length is not None:
+        after = offset + FRAME_BYTES + length
+        # A record in its full length at the very end was written: if it is not whole, then it is corrupt. But
+        # a file that was being extended at a power cut ends in zeros, with its length already right.
+        if after == len(content) and any(content[offset + FRAME_BYTES :][-64:]):
+            return after
+        if _body_at(view, after) is not None:
+            return after
+    found = content.find(MARKER, offset + 1)
+    while found >= 0:
+        if _body_at(view, found) is not None:
+            return found
+        found = content.find(MARKER, found + 1)
+    return None
 
 
 def sync_data(handle: int) -> None:
