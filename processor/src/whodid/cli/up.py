@@ -10,6 +10,7 @@ import click
 
 _FLAGS = {
     "data_dir": ("data_dir",),
+    "workers": ("workers",),
     "store_url": ("store", "url"),
     "retention_days": ("store", "retention_days"),
     "host": ("receiver", "host"),
@@ -25,6 +26,7 @@ _FLAGS = {
     "--config", type=click.Path(path_type=Path), help="The configuration file. [default: whodid.toml]"
 )
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where spool and embedded store are.")
+@click.option("--workers", type=int, help="Processes that receive, for a server store. [default: 1]")
 @click.option("--store-url", help="clickhouse://host:port/database; a password belongs in WHODID_STORE__URL.")
 @click.option("--retention-days", type=int, help="How long spans are kept.")
 @click.option("--host", help="The address that the receivers bind.")

@@ -8,7 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 from whodid.processor.errors import WhodidError
-from whodid.processor.spool import RETRY_AFTER_S, SpoolUnavailableError
+from whodid.processor.recent import Recent
+from whodid.processor.spool import SpoolUnavailableError
 from whodid.processor.stages.decode import MalformedRequestError, check
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from whodid.processor.quarantine import Quarantine
     from whodid.processor.spool import Spool
+    from whodid.processor.telemetry import Telemetry
 
 WARN_EVERY_S = 10.0
 
@@ -35,27 +37,51 @@ class Intake:
         quarantine: Quarantine,
         *,
         max_concurrent_requests: int,
+        max_in_flight_bytes: int,
+        telemetry: Telemetry,
         say: Callable[[str], None],
+        recent: Recent | None = None,
     ) -> None:
+        self.telemetry = telemetry
+        self._recent = recent or Recent(window_s=0, max_requests=0)
         self._spool = spool
         self._quarantine = quarantine
         self._max_concurrent_requests = max_concurrent_requests
-        self._in_hand_count = 0
+        self._max_in_flight_bytes = max_in_flight_bytes
+        self.in_hand_count = 0
+        self.in_flight_bytes = 0
         self._refused = Warnings("refused a request", say)
         self._full = Warnings("told a sender to retry", say)
 
     @contextlib.contextmanager
-    def in_hand(self) -> Generator[None]:
-        """Counts a request while it is read and written. Raises BusyError: what is in memory is bounded."""
-        if self._in_hand_count >= self._max_concurrent_requests:
-            error = BusyError("too many requests at once", f"retry after {RETRY_AFTER_S} s")
-            self._full.warn(error.cause)
-            raise error
-        self._in_hand_count += 1
+    def in_hand(self) -> Generator[Callable[[int], None]]:
+        """Counts a request while it is read and written; yields what counts bytes that come into memory.
+
+        Both raise BusyError: what is in memory is bounded. To be entered before the body is read.
+        """
+        if self.in_hand_count >= self._max_concurrent_requests:
+            raise self._busy("too many requests at once")
+        if self.in_flight_bytes >= self._max_in_flight_bytes:
+            raise self._busy("too many bytes in flight")
+        mine_bytes = 0
+
+        def add(size_bytes: int) -> None:
+            nonlocal mine_bytes
+            mine_bytes += size_bytes
+            self.in_flight_bytes += size_bytes
+            if self.in_flight_bytes > self._max_in_flight_bytes:
+                raise self._busy("too many bytes in flight")
+
+        self.in_hand_count += 1
         try:
-            yield
+            yield add
         finally:
-            self._in_hand_count -= 1
+            self.in_hand_count -= 1
+            self.in_flight_bytes -= mine_bytes
+
+    def _busy(self, cause: str) -> BusyError:
+        self._full.warn(cause)
+        return BusyError(cause, f"retry after {BusyError.retry_after_s} s")
 
     async def accept(self, body: bytes) -> None:
         """Returns when the request is durable.
@@ -70,10 +96,23 @@ class Intake:
         if not body:
             return  # an empty request asks whether someone is here
         try:
-            await self._spool.append(body)
+            await self._durable(body)
         except SpoolUnavailableError as error:
             self._full.warn(error.cause)
             raise
+
+    async def _durable(self, body: bytes) -> None:
+        """Returns when the request is on disk, by this call or by an earlier one that brought the same."""
+        if not self._recent.enabled:
+            await self._spool.append(body)
+            return
+        digest = self._recent.digest(body)
+        durable = self._recent.find(digest)
+        if durable is None:
+            durable = self._spool.put(body)
+            self._recent.keep(digest, durable)
+        # Another sender may wait for the same: it must not be cancelled with this one.
+        await asyncio.shield(durable)
 
     async def refuse(self, body: bytes, reason: str) -> None:
         """Keeps the bytes of a request that nobody can decode, and says so, but not every time."""

@@ -43,6 +43,11 @@ class DataLock:
         os.ftruncate(self._handle, 0)
         os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
 
+    @property
+    def handle(self) -> int:
+        """For a child process to inherit: the folder stays locked until the last that has it ends."""
+        return self._handle
+
     def release(self) -> None:
         # The file stays: removing it would let two processes lock two files of the same name.
         os.ftruncate(self._handle, 0)

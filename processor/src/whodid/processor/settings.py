@@ -76,6 +76,40 @@ class ReceiverSettings(_Section):
         le=10_000,
         description="Requests in hand at once, both receivers together; one more must retry.",
     )
+    max_in_flight_bytes: int = Field(
+        128 * _MIB,
+        ge=1024,
+        description="Bodies in memory at once, both receivers together; beyond it senders must retry.",
+    )
+    max_connections: int = Field(
+        1000,
+        ge=1,
+        le=100_000,
+        description="OTLP/HTTP connections at once (gRPC offers no such limit; its calls are bounded).",
+    )
+    body_timeout_s: float = Field(
+        30.0, gt=0, le=3600, description="How long the body of one request may take to arrive."
+    )
+    resend_window_s: float = Field(
+        300.0,
+        ge=0,
+        le=86_400,
+        description="A request that comes again within this time, byte by byte the same, is acknowledged and "
+        "not stored again. 0: all are stored.",
+    )
+    resend_window_requests: int = Field(
+        50_000,
+        ge=0,
+        le=10_000_000,
+        description="How many requests are remembered for that, at about 300 bytes each.",
+    )
+    max_connection_age_s: float = Field(
+        0.0,
+        ge=0,
+        le=86_400,
+        description="gRPC connections are asked to reconnect after this time, which spreads them anew over "
+        "workers and replicas. 0: never.",
+    )
 
 
 class ApiSettings(_Section):
@@ -83,6 +117,24 @@ class ApiSettings(_Section):
 
     host: str = Field("127.0.0.1", min_length=1, description="The address that the API binds.")
     port: int = Field(8600, ge=0, le=65535, description="The API. 0 takes a free port.")
+    ready_spool_age_s: float = Field(
+        60.0,
+        gt=0,
+        le=86_400,
+        description="`/readyz` answers 503 when a request waits for the store for longer than this.",
+    )
+
+
+class TelemetrySettings(_Section):
+    """Where the service's own metrics and spans go."""
+
+    endpoint: str = Field(
+        "",
+        description="An OTLP collector, for example `http://collector.internal:4317`; never this service "
+        "itself. Empty: nothing is sent. Headers and certificates: the `OTEL_EXPORTER_OTLP_*` variables.",
+    )
+    protocol: str = Field("grpc", pattern=r"^(grpc|http/protobuf)$", description="`grpc` or `http/protobuf`.")
+    interval_s: float = Field(15.0, ge=1, le=3600, description="How often metrics are sent.")
 
 
 class SpoolSettings(_Section):
@@ -131,16 +183,27 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path(".whodid"), description="Everything that the service writes: spool, embedded store, quarantine."
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that receive, for a server store; `spool.max_bytes` is shared out among them, "
+        "the receiver's limits are each one's own.",
+    )
     store: StoreSettings = StoreSettings()  # pyright: ignore[reportCallIssue]
     receiver: ReceiverSettings = ReceiverSettings()  # pyright: ignore[reportCallIssue]
     api: ApiSettings = ApiSettings()  # pyright: ignore[reportCallIssue]
     spool: SpoolSettings = SpoolSettings()  # pyright: ignore[reportCallIssue]
     quarantine: QuarantineSettings = QuarantineSettings()  # pyright: ignore[reportCallIssue]
+    telemetry: TelemetrySettings = TelemetrySettings()  # pyright: ignore[reportCallIssue]
 
     @model_validator(mode="after")
     def _fits(self) -> Settings:
-        if self.receiver.max_request_bytes > self.spool.max_bytes:
-            raise ValueError("receiver.max_request_bytes must not exceed spool.max_bytes")
+        if self.receiver.max_request_bytes > self.spool.max_bytes // self.workers:
+            each = "" if self.workers == 1 else " divided by workers"
+            raise ValueError(f"receiver.max_request_bytes must not exceed spool.max_bytes{each}")
+        if self.receiver.max_request_bytes > self.receiver.max_in_flight_bytes:
+            raise ValueError("receiver.max_request_bytes must not exceed receiver.max_in_flight_bytes")
         return self
 
     @property

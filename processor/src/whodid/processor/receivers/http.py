@@ -15,16 +15,19 @@ from starlette.routing import Route
 
 from whodid.processor.receivers import otlp_json, status
 from whodid.processor.stages.decode import MalformedRequestError
+from whodid.processor.telemetry import HTTP
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from google.rpc.status_pb2 import Status
 
     from whodid.processor.intake import Intake
+    from whodid.processor.settings import ReceiverSettings
 
 PATH = "/v1/traces"
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
-READ_TIMEOUT_S = 30
 # What zlib calls them: OTLP asks for gzip, and its exporters offer deflate as well.
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}
 _ACCEPTED = {PROTOBUF: b"", JSON: b"{}"}  # an ExportTraceServiceResponse without partial success
@@ -34,28 +37,37 @@ class _Refusal(HTTPException):
     """An answer other than 200 that the sender has only itself to thank for."""
 
 
-def app(intake: Intake, *, max_request_bytes: int) -> Starlette:
+def app(intake: Intake, settings: ReceiverSettings) -> Starlette:
     """The ASGI application."""
 
+    max_bytes = settings.max_request_bytes
+
     async def export(request: Request) -> Response:
-        kind = _media_type(request)
-        if kind not in _ACCEPTED:
-            raise _Refusal(415, f"the content type has to be {PROTOBUF} or {JSON}")
-        encoding = request.headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in ("identity", "", *_WINDOW_BITS):
-            known = ", ".join(_WINDOW_BITS)
-            raise _Refusal(415, f"the content encoding has to be {known} or none", {"Accept-Encoding": known})
-        with intake.in_hand():
-            body = await _read(request, max_request_bytes)
+        try:
+            kind = _media_type(request)
+            body_bytes = await take(request, kind, _encoding(request, kind))
+        except _Refusal as error:
+            intake.telemetry.refused(HTTP, str(error.status_code))
+            raise
+        except status.REFUSALS as error:
+            intake.telemetry.refused(HTTP, type(error).__name__)
+            raise
+        intake.telemetry.accepted(HTTP, body_bytes)
+        return Response(_ACCEPTED[kind], media_type=kind)
+
+    async def take(request: Request, kind: str, encoding: str) -> int:
+        with intake.in_hand() as add:
+            body = await _read(request, max_bytes, settings.body_timeout_s, add)
             try:
                 if encoding in _WINDOW_BITS:
-                    body = _unzip(body, encoding, max_request_bytes)
+                    body = _unzip(body, encoding, max_bytes)
+                    add(len(body))
                 wire = otlp_json.to_protobuf(body) if kind == JSON else body
             except MalformedRequestError as error:
                 await intake.refuse(body, error.cause)
                 raise
             await intake.accept(wire)
-        return Response(_ACCEPTED[kind], media_type=kind)
+            return len(body)
 
     return Starlette(
         routes=[Route(PATH, export, methods=["POST"])],
@@ -67,11 +79,21 @@ def app(intake: Intake, *, max_request_bytes: int) -> Starlette:
     )
 
 
+def _encoding(request: Request, kind: str) -> str:
+    if kind not in _ACCEPTED:
+        raise _Refusal(415, f"the content type has to be {PROTOBUF} or {JSON}")
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "", *_WINDOW_BITS):
+        known = ", ".join(_WINDOW_BITS)
+        raise _Refusal(415, f"the content encoding has to be {known} or none", {"Accept-Encoding": known})
+    return encoding
+
+
 def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def _read(request: Request, max_bytes: int) -> bytes:
+async def _read(request: Request, max_bytes: int, timeout_s: float, add: Callable[[int], None]) -> bytes:
     """The body, never more than `max_bytes` of it in memory, whatever its length is said to be."""
     too_long = _Refusal(413, f"the request is longer than {max_bytes} bytes", {"Connection": "close"})
     declared = request.headers.get("content-length", "")
@@ -79,13 +101,14 @@ async def _read(request: Request, max_bytes: int) -> bytes:
         raise too_long
     body = bytearray()
     try:
-        async with asyncio.timeout(READ_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             async for chunk in request.stream():
+                add(len(chunk))
                 body += chunk
                 if len(body) > max_bytes:
                     raise too_long
     except TimeoutError:
-        raise _Refusal(408, f"the body did not arrive within {READ_TIMEOUT_S} s") from None
+        raise _Refusal(408, f"the body did not arrive within {timeout_s:g} s") from None
     return bytes(body)
 
 

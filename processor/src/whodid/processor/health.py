@@ -1,0 +1,115 @@
+"""How the service is: what /healthz and /readyz say, of one process or summed over all workers."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from whodid.processor import segment
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from starlette.requests import Request
+
+NEARLY_FULL = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """The state of one process, or of all of them."""
+
+    store_is_away: bool = False
+    spool_bytes: int = 0
+    spool_max_bytes: int = 0
+    spool_oldest_age_s: float = 0.0
+    accepted_requests: int = 0
+    stored_spans: int = 0
+    findings: Mapping[str, int] = field(default_factory=dict[str, int])
+    # Why it should get no requests now; empty where it should.
+    reasons: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "store": "away" if self.store_is_away else "ok",
+            "spool_bytes": self.spool_bytes,
+            "findings": dict(self.findings),
+        }
+
+
+def total(healths: Iterable[Health]) -> Health:
+    """The workers' states as one: sums, the oldest age, every reason once."""
+    each = list(healths)
+    findings: Counter[str] = Counter()
+    for health in each:
+        findings.update(health.findings)
+    return Health(
+        store_is_away=any(health.store_is_away for health in each),
+        spool_bytes=sum(health.spool_bytes for health in each),
+        spool_max_bytes=sum(health.spool_max_bytes for health in each),
+        spool_oldest_age_s=max((health.spool_oldest_age_s for health in each), default=0.0),
+        accepted_requests=sum(health.accepted_requests for health in each),
+        stored_spans=sum(health.stored_spans for health in each),
+        findings=dict(findings.most_common()),
+        reasons=tuple(dict.fromkeys(reason for health in each for reason in health.reasons)),
+    )
+
+
+def judged(health: Health, *, max_age_s: float, stopping: bool) -> Health:
+    """The same with the reasons why this process should get no requests now."""
+    found: list[str] = []
+    if stopping:
+        found.append("the service is stopping")
+    if health.store_is_away:
+        found.append("the store is away")
+    if health.spool_bytes > NEARLY_FULL * health.spool_max_bytes:
+        found.append(f"the spool is nearly full: over {NEARLY_FULL:.0%} of {health.spool_max_bytes} bytes")
+    if health.spool_oldest_age_s > max_age_s:
+        found.append(f"a request has been in the spool for more than {max_age_s:g} s")
+    return replace(health, reasons=tuple(found))
+
+
+def from_dict(content: dict[str, Any]) -> Health:
+    """The counterpart of `dataclasses.asdict`, behind JSON."""
+    fields: dict[str, Any] = content | {"reasons": tuple(content["reasons"])}
+    return Health(**fields)
+
+
+def with_reason(health: Health, reason: str) -> Health:
+    return replace(health, reasons=(*health.reasons, reason))
+
+
+def oldest_age_s(folder: Path) -> float:
+    """How long the oldest request has been waiting in a spool's folder; 0 where none waits.
+
+    A segment's name begins with the time at which it was opened. Looked up when someone asks: the spool has
+    better things to do than to keep it ready.
+    """
+    for path in sorted(folder.glob(f"*{segment.SUFFIX}")):
+        try:
+            if path.stat().st_size:
+                return max(time.time() - int(path.name.partition("-")[0]) / 1e9, 0.0)
+        except (OSError, ValueError):
+            continue
+    return 0.0
+
+
+def routes(ask: Callable[[], Awaitable[Health]]) -> list[Route]:
+    """`/healthz`: the figures, with 200 while it lives. `/readyz`: 503 when it should get no requests."""
+
+    async def healthz(_request: Request) -> JSONResponse:
+        return JSONResponse((await ask()).as_json())
+
+    async def readyz(_request: Request) -> JSONResponse:
+        health = await ask()
+        ready = not health.reasons
+        return JSONResponse({"ready": ready, "reasons": list(health.reasons)}, 200 if ready else 503)
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz)]
