@@ -15,6 +15,7 @@ from whodid.processor import pipeline
 from whodid.processor.arrow import pa
 from whodid.processor.stages.seal import Sealed
 from whodid.store import Store, StoreRefusedError, StoreUnavailableError, questions
+from whodid.store import store as store_module
 from whodid.store.connection import Location, StoreUrlError, connect
 from whodid.store.migrations import SchemaError
 from whodid.store.schema import registry_columns, span_columns
@@ -119,6 +120,23 @@ def test_rows_that_the_store_can_never_take_are_told_apart(url: str) -> None:
     wrong = Sealed(good.spans.append_column("nonsense", pa.array([1] * good.spans.num_rows)), good.findings)
     with pytest.raises(StoreRefusedError):
         store.insert(wrong, "segment-1")
+    store.close()
+
+
+@pytest.mark.parametrize("code", [242, 243, 252, 241, 202, 159, 60, 81, 516, 497, 164, 209, 210, 999, None])
+def test_what_is_the_servers_state_is_tried_again(code: int | None) -> None:
+    error = Exception("the server's words")
+    error.code = code  # type: ignore[attr-defined]
+    assert isinstance(store_module._translated(error, Location("whodid")), StoreUnavailableError)  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_table_that_was_dropped_is_tried_again(url: str) -> None:
+    store = Store.open(url)
+    run(url, "RENAME TABLE {database}.spans TO {database}.elsewhere")
+    with pytest.raises(StoreUnavailableError):
+        store.insert(pipeline.run([request(Sent())]), "token")
+    run(url, "RENAME TABLE {database}.elsewhere TO {database}.spans")
+    store.insert(pipeline.run([request(Sent())]), "token")
     store.close()
 
 

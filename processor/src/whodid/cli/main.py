@@ -27,6 +27,7 @@ VERBS = {
     "who": Verb("whodid.cli.who", extra="local"),
     "trace": Verb("whodid.cli.trace", extra="local"),
     "check": Verb("whodid.cli.check", extra="processor"),
+    "quarantine": Verb("whodid.cli.quarantine", extra="processor"),
     "demo": Verb("whodid.cli.demo", extra="demo"),
     "semconv": Verb("whodid.cli.semconv", extra="dev"),
 }

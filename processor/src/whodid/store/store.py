@@ -15,8 +15,29 @@ if TYPE_CHECKING:
     from whodid.processor.arrow import Table
     from whodid.processor.stages.seal import Sealed
 
-# ClickHouse's error codes that say the rows themselves are wrong: sending them again cannot help.
-_FOR_GOOD = frozenset((6, 16, 26, 27, 33, 43, 44, 47, 53, 70, 72, 117, 131, 321))
+# ClickHouse's error codes that say the rows themselves are wrong: sending them again cannot help. All others
+# are retried, for what is wrong then is the server's state (242 table is read-only, 243 no space, 252 too
+# many parts, 241 memory, 202 too many queries, 159 time-out), or what a person may mend (60 unknown table, 81
+# unknown database, 516 password, 497 privileges, 164 read-only user). Waiting is the smaller mistake.
+_FOR_GOOD = frozenset(
+    (
+        6,  # CANNOT_PARSE_TEXT
+        16,  # NO_SUCH_COLUMN_IN_TABLE
+        26,  # CANNOT_PARSE_QUOTED_STRING
+        27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+        43,  # ILLEGAL_TYPE_OF_ARGUMENT
+        44,  # ILLEGAL_COLUMN
+        47,  # UNKNOWN_IDENTIFIER
+        53,  # TYPE_MISMATCH
+        69,  # ARGUMENT_OUT_OF_BOUND
+        70,  # CANNOT_CONVERT_TYPE
+        72,  # CANNOT_PARSE_NUMBER
+        117,  # INCORRECT_DATA
+        131,  # TOO_LARGE_STRING_SIZE
+        321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+        349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+    )
+)
 
 
 class StoreUnavailableError(WhodidError):
