@@ -13,7 +13,7 @@ from whodid.cli.main import VERBS
 
 ROOT = Path(__file__).parents[1]
 # Modules that only the service needs; grpc is installed with the OTLP exporter, but need not be loaded.
-DATA_PACKAGES = ["pyarrow", "numpy", "ptars", "clickhouse_connect", "chdb"]
+DATA_PACKAGES = ["pyarrow", "numpy", "numba", "clickhouse_connect", "chdb"]
 WEB_PACKAGES = ["starlette", "uvicorn", "jinja2", "pydantic", "rich"]
 VERB_MODULES = ["main", *VERBS]
 

@@ -2,43 +2,64 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool
+import numpy.typing as npt
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
-from opentelemetry.proto.common.v1 import common_pb2
-from opentelemetry.proto.resource.v1 import resource_pb2
-from opentelemetry.proto.trace.v1 import trace_pb2
-from ptars import HandlerPool
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from whodid.processor.arrow import Array, Table, pa, pc
+from whodid.processor.arrow import Array, Strings, Table, pa, pc
 from whodid.processor.batch import Attributes, Batch, Findings, Kind, Rows
 from whodid.processor.errors import WhodidError
-from whodid.processor.stages import any_value
+from whodid.processor.stages import any_value, columns, wire
 from whodid.semconv.values import FindingRule
 
 SPAN_KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 STATUS_CODES = ("UNSET", "OK", "ERROR")
 MAP = pa.map_(pa.string(), pa.string())
 
+_SEED = secrets.randbits(62)
+
+Bytes = npt.NDArray[np.uint8]
+Cells = npt.NDArray[np.int64]
+
 
 class MalformedRequestError(WhodidError):
     """The bytes are no ExportTraceServiceRequest; sending them again will not help."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Scanned:
+    """The requests' bytes, and where in them everything is (`wire` names the tables' columns)."""
+
+    data: Bytes
+    tables: wire.Tables
+
+    def texts(self, table: Cells, column: int) -> Strings:
+        return columns.strings(self.data, table[:, column], table[:, column + 1])
+
+
 def check(body: bytes) -> None:
     """Raises MalformedRequestError when the body cannot be decoded, before it is acknowledged."""
-    try:
-        trace_service_pb2.ExportTraceServiceRequest.FromString(body)
-    except DecodeError as error:
-        raise MalformedRequestError(
-            f"the request is no OTLP ExportTraceServiceRequest: {error}",
-            "send what an OTLP exporter sends; OTLP/JSON needs content-type application/json",
-        ) from error
+    if _scanned([body]) is None:
+        _plain(body)
+
+
+def warm_up() -> None:
+    """Compiles what is not compiled yet, so that it is not the first sender who waits for that.
+
+    Some seconds at the first start after an installation; then it is on disk.
+    """
+    message = ExportTraceServiceRequest()
+    span = message.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8)
+    span.attributes.add(key="text").value.string_value = "value"
+    span.attributes.add(key="list").value.array_value.values.add().string_value = "value"
+    check(message.SerializeToString())
+    decode([message.SerializeToString()])
 
 
 def decode(requests: Sequence[bytes]) -> Batch:
@@ -46,72 +67,78 @@ def decode(requests: Sequence[bytes]) -> Batch:
 
     Raises MalformedRequestError when a request cannot be decoded.
     """
-    try:
-        record_batch: Any = _handler().list_to_record_batch(list(requests))
-    except ValueError as error:
-        raise MalformedRequestError(
-            f"a request cannot be decoded: {error}", "`check` every request first"
-        ) from error
-    resource_lists = record_batch.column("resource_spans")
-    resource_spans = resource_lists.flatten()
-    scope_lists = pc.struct_field(resource_spans, "scope_spans")
-    scope_spans = scope_lists.flatten()
-    span_lists = pc.struct_field(scope_spans, "spans")
-    scope_of_span = _parents(span_lists)
-    resource_of_span = _parents(scope_lists)[scope_of_span]
-    spans = span_lists.flatten()
-    table, findings = _fields(spans)
-    for name, column in _surroundings(resource_spans, resource_of_span, scope_spans, scope_of_span).items():
+    scanned = _scanned(requests) or _scanned([_plain(body) for body in requests])
+    if scanned is None:
+        raise MalformedRequestError("a request cannot be decoded", "`check` every request first")
+    table, findings = _fields(scanned)
+    attributes = _by_owner(scanned)
+    for name, column in _surroundings(scanned, attributes).items():
         table = table.append_column(name, column)
-    return Batch(table, _long(pc.struct_field(spans, "attributes")), findings=findings)
+    return Batch(table, attributes[wire.SPANS], findings=findings)
 
 
-@cache
-def _handler() -> Any:
-    """The decoder for OTLP's own descriptor, but with attribute values left as bytes for `any_value`."""
-    pool = descriptor_pool.DescriptorPool()
-    for module in (common_pb2, resource_pb2, trace_pb2, trace_service_pb2):
-        file = descriptor_pb2.FileDescriptorProto()
-        module.DESCRIPTOR.CopyToProto(file)
-        for message in file.message_type:
-            for each in message.field:
-                if message.name == "KeyValue" and each.name == "value":
-                    each.type = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
-                    each.ClearField("type_name")
-        pool.Add(file)
-    name = "opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest"
-    descriptor = pool.FindMessageTypeByName(name)
-    pool_of_handlers: Any = HandlerPool([descriptor.file])
-    return pool_of_handlers.get_for_message(descriptor)
+def _scanned(requests: Sequence[bytes]) -> _Scanned | None:
+    """None where the compiled walk declines one of them."""
+    data = _joined(requests)
+    ends = np.cumsum([len(request) for request in requests], dtype=np.int64)
+    starts = ends - [len(request) for request in requests]
+    bounds = list(zip(starts.tolist(), ends.tolist(), strict=True))
+    counts = wire.counts()
+    if not all(wire.count(data, start, end, counts) for start, end in bounds):
+        return None
+    tables = wire.tables(counts, _SEED)
+    if not all(wire.scan(data, start, end, tables) for start, end in bounds):
+        return None
+    return _Scanned(data, tables)
 
 
-def _parents(lists: Any) -> Rows:
-    return np.asarray(pc.list_parent_indices(lists)).astype(np.int64)
+def _joined(requests: Sequence[bytes]) -> Bytes:
+    # Not b"".join: NumPy asks for large pages, and touching new memory is most of what this costs.
+    data = np.empty(sum(len(request) for request in requests), dtype=np.uint8)
+    np.concatenate([np.frombuffer(request, dtype=np.uint8) for request in requests] or [data], out=data)
+    return data
 
 
-def _fields(spans: Any) -> tuple[Table, tuple[Findings, ...]]:
+def _plain(body: bytes) -> bytes:
+    """The request as an encoder would have written it, by protobuf's own parser, without what OTLP lacks.
+
+    Raises MalformedRequestError where that cannot read it either.
+    """
+    hint = "send what an OTLP exporter sends; OTLP/JSON needs content-type application/json"
+    try:
+        message = ExportTraceServiceRequest.FromString(body)
+    except DecodeError as error:
+        raise MalformedRequestError(
+            f"the request is no OTLP ExportTraceServiceRequest: {error}", hint
+        ) from error
+    message.DiscardUnknownFields()
+    written = message.SerializeToString()
+    if _scanned([written]) is None:
+        raise MalformedRequestError("the request is no OTLP ExportTraceServiceRequest", hint)
+    return written
+
+
+def _fields(scanned: _Scanned) -> tuple[Table, tuple[Findings, ...]]:
     """What OTLP defines for a span, and what is wrong with its ids."""
-    status = pc.struct_field(spans, "status")
-    trace_ids, bad_trace_ids = _ids(pc.struct_field(spans, "trace_id"), 16)
-    span_ids, bad_span_ids = _ids(pc.struct_field(spans, "span_id"), 8)
-    parent_ids, bad_parent_ids = _ids(pc.struct_field(spans, "parent_span_id"), 8, optional=True)
-    columns: dict[str, Any] = {
+    spans = scanned.tables.spans
+    trace_ids, bad_trace_ids = _ids(scanned, spans, wire.SPAN_TRACE_ID, 16)
+    span_ids, bad_span_ids = _ids(scanned, spans, wire.SPAN_ID, 8)
+    parent_ids, bad_parent_ids = _ids(scanned, spans, wire.SPAN_PARENT_ID, 8, optional=True)
+    table: dict[str, Any] = {
         "trace_id": trace_ids,
         "span_id": span_ids,
         "parent_span_id": parent_ids,
-        "name": pc.struct_field(spans, "name"),
-        "kind": _labels(pc.struct_field(spans, "kind"), SPAN_KINDS),
-        "start_time": _times(pc.struct_field(spans, "start_time_unix_nano")),
-        "end_time": _times(pc.struct_field(spans, "end_time_unix_nano")),
-        "status_code": _labels(pc.struct_field(status, "code"), STATUS_CODES),
-        "status_message": pc.fill_null(pc.struct_field(status, "message"), ""),
-        "trace_state": pc.struct_field(spans, "trace_state"),
-        "flags": pc.struct_field(spans, "flags"),
-        "dropped_attributes_count": pc.struct_field(spans, "dropped_attributes_count"),
-        "dropped_events_count": pc.struct_field(spans, "dropped_events_count"),
-        "dropped_links_count": pc.struct_field(spans, "dropped_links_count"),
-        **_events(pc.struct_field(spans, "events")),
-        **_links(pc.struct_field(spans, "links")),
+        "name": scanned.texts(spans, wire.SPAN_NAME),
+        "kind": _labels(spans[:, wire.SPAN_KIND], SPAN_KINDS),
+        "start_time": _times(spans[:, wire.SPAN_START]),
+        "end_time": _times(spans[:, wire.SPAN_END]),
+        "status_code": _labels(spans[:, wire.SPAN_CODE], STATUS_CODES),
+        "status_message": scanned.texts(spans, wire.SPAN_MESSAGE),
+        "trace_state": scanned.texts(spans, wire.SPAN_STATE),
+        "flags": _unsigned(spans[:, wire.SPAN_FLAGS]),
+        "dropped_attributes_count": _unsigned(spans[:, wire.SPAN_DROPPED_ATTRIBUTES]),
+        "dropped_events_count": _unsigned(spans[:, wire.SPAN_DROPPED_EVENTS]),
+        "dropped_links_count": _unsigned(spans[:, wire.SPAN_DROPPED_LINKS]),
     }
     findings = tuple(
         Findings(
@@ -127,109 +154,129 @@ def _fields(spans: Any) -> tuple[Table, tuple[Findings, ...]]:
         )
         if len(rows)
     )
-    return pa.table(columns), findings
+    return pa.table(table), findings
 
 
-def _ids(values: Any, size: int, *, optional: bool = False) -> tuple[Array, Rows]:
+def _ids(
+    scanned: _Scanned, table: Cells, column: int, size: int, *, optional: bool = False
+) -> tuple[Array, Rows]:
     """Ids of one size, cut or filled with zeros where they are not, and the rows where they were not."""
-    lengths = np.asarray(pc.binary_length(values))
+    lengths = table[:, column + 1]
+    ids = columns.fixed(scanned.data, table[:, column], lengths, size)
     bad = lengths != size
     if optional:
         bad &= lengths != 0
     else:
-        bad |= np.asarray(pc.equal(values, bytes(size)))
-    if (lengths == size).all():
-        return values.cast(pa.binary(size)), np.flatnonzero(bad)
-    fixed = [value[:size].ljust(size, b"\0") for value in values.to_pylist()]
-    return pa.array(fixed, pa.binary(size)), np.flatnonzero(bad)
+        bad |= ~np.frombuffer(ids.buffers()[1], dtype=np.uint8).reshape(-1, size).any(axis=1)
+    return ids, np.flatnonzero(bad)
 
 
-def _labels(codes: Any, labels: tuple[str, ...]) -> Array:
+def _labels(codes: Cells, labels: tuple[str, ...]) -> Array:
     """An enum's labels; a number that OTLP does not define keeps its number."""
-    known = pc.and_(pc.greater_equal(codes, 0), pc.less(codes, len(labels)))
-    named = pa.array(labels).take(pc.if_else(pc.fill_null(known, False), codes, 0))
-    codes = pc.fill_null(codes, 0)
-    return pc.if_else(pc.fill_null(known, True), named, codes.cast(pa.string()))
+    known = (codes >= 0) & (codes < len(labels))
+    named = pa.array(labels).take(pa.array(np.where(known, codes, 0)))
+    if known.all():
+        return named
+    return pc.if_else(pa.array(known), named, pa.array(codes).cast(pa.string()))
 
 
-def _times(nanoseconds: Any) -> Array:
+def _unsigned(values: Cells) -> Array:
+    return pa.array(values.astype(np.uint32))
+
+
+def _times(nanoseconds: Cells) -> Array:
     """UTC times; what lies beyond Arrow's last nanosecond (2262) becomes that nanosecond."""
-    last = pa.scalar(2**63 - 1, pa.uint64())
-    return pc.min_element_wise(nanoseconds, last).cast(pa.int64()).cast(pa.timestamp("ns", tz="UTC"))
+    clamped = np.where(nanoseconds < 0, 2**63 - 1, nanoseconds)  # unsigned on the wire
+    return pa.array(clamped).cast(pa.timestamp("ns", tz="UTC"))
 
 
-def _events(lists: Any) -> dict[str, Any]:
-    events = lists.flatten()
-    strings, others = maps(_long(pc.struct_field(events, "attributes")))
-    return {
-        "events.time": _relist(lists, _times(pc.struct_field(events, "time_unix_nano"))),
-        "events.name": _relist(lists, pc.struct_field(events, "name")),
-        "events.attributes": _relist(lists, strings),
-        "events.attributes_other": _relist(lists, others),
-    }
+def _relist(owners: Cells, owner_count: int, values: Any) -> Array:
+    """A list an owner; the values stand in the order of their owners."""
+    return pa.ListArray.from_arrays(pa.array(_offsets(owners, owner_count)), values)
 
 
-def _links(lists: Any) -> dict[str, Any]:
-    links = lists.flatten()
-    strings, others = maps(_long(pc.struct_field(links, "attributes")))
-    return {
-        "links.trace_id": _relist(lists, _ids(pc.struct_field(links, "trace_id"), 16)[0]),
-        "links.span_id": _relist(lists, _ids(pc.struct_field(links, "span_id"), 8)[0]),
-        "links.trace_state": _relist(lists, pc.struct_field(links, "trace_state")),
-        "links.attributes": _relist(lists, strings),
-        "links.attributes_other": _relist(lists, others),
-    }
+def _offsets(owners: Cells, owner_count: int) -> npt.NDArray[np.int32]:
+    lengths = np.bincount(owners, minlength=owner_count)
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
 
 
-def _relist(lists: Any, values: Any) -> Array:
-    """The same lists with other values in them."""
-    lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), values)
+def _by_owner(scanned: _Scanned) -> list[Attributes]:
+    """The attributes of each table's rows, in the order of `wire`'s tables."""
+    tables = scanned.tables
+    places = tables.keys[: tables.used[wire.KEYS]].astype(np.int64)
+    keys: list[str] = columns.strings(scanned.data, places[:, 0], places[:, 1]).to_pylist()
+    names = tuple(sorted(keys))
+    rank = {name: position for position, name in enumerate(names)}
+    ranks = np.array([rank[key] for key in keys], dtype=np.int64)
+    owners = (tables.spans, tables.resources, tables.scopes, tables.events, tables.links)
+    return [_long(scanned, table, len(owners[table]), names, ranks) for table in wire.OWNERS]
 
 
-def _surroundings(
-    resource_spans: Any, resource_of_span: Rows, scope_spans: Any, scope_of_span: Rows
-) -> dict[str, Array]:
-    """What a span has from its resource and its scope."""
-    resource = pc.struct_field(resource_spans, "resource")
-    scope = pc.struct_field(scope_spans, "scope")
-    by_resource, by_scope = pa.array(resource_of_span), pa.array(scope_of_span)
-    resource_attributes = _long(pc.struct_field(resource, "attributes"))
-    resource_strings, resource_others = maps(resource_attributes)
-    scope_strings, scope_others = maps(_long(pc.struct_field(scope, "attributes")))
-    names = resource_attributes.strings("service.name")
-    service_names = pa.nulls(len(resource_spans), pa.string()) if names is None else names
-    scope_url = pc.struct_field(scope_spans, "schema_url").take(by_scope)
-    resource_url = pc.struct_field(resource_spans, "schema_url").take(by_resource)
+def _surroundings(scanned: _Scanned, attributes: Sequence[Attributes]) -> dict[str, Array]:
+    """What a span has from its resource and its scope, and its events and links."""
+    span_count = len(scanned.tables.spans)
+    scope_of_span = scanned.tables.spans[:, wire.SPAN_SCOPE]
+    by_scope = pa.array(scope_of_span)
+    by_resource = pa.array(scanned.tables.scopes[:, wire.SCOPE_RESOURCE][scope_of_span])
+    names = attributes[wire.RESOURCES].strings("service.name")
+    service_names = pa.nulls(len(scanned.tables.resources), pa.string()) if names is None else names
+    resource_strings, resource_others = maps(attributes[wire.RESOURCES])
+    scope_strings, scope_others = maps(attributes[wire.SCOPES])
+    scope_url = scanned.texts(scanned.tables.scopes, wire.SCOPE_URL).take(by_scope)
+    resource_url = scanned.texts(scanned.tables.resources, wire.RESOURCE_URL).take(by_resource)
     return {
         "service_name": pc.fill_null(service_names, "").take(by_resource),
         "resource_attributes": resource_strings.take(by_resource),
         "resource_attributes_other": resource_others.take(by_resource),
-        "scope_name": pc.fill_null(pc.struct_field(scope, "name"), "").take(by_scope),
-        "scope_version": pc.fill_null(pc.struct_field(scope, "version"), "").take(by_scope),
+        "scope_name": scanned.texts(scanned.tables.scopes, wire.SCOPE_NAME).take(by_scope),
+        "scope_version": scanned.texts(scanned.tables.scopes, wire.SCOPE_VERSION).take(by_scope),
         "scope_attributes": scope_strings.take(by_scope),
         "scope_attributes_other": scope_others.take(by_scope),
         # OTLP: the scope's schema URL holds for its spans, the resource's where the scope has none.
         "schema_url": pc.if_else(pc.equal(scope_url, ""), resource_url, scope_url),
+        **_events(scanned, attributes[wire.EVENTS], span_count),
+        **_links(scanned, attributes[wire.LINKS], span_count),
     }
 
 
-def _long(lists: Any) -> Attributes:
-    """Lists of KeyValue, one list an owner, in long form."""
-    owners = _parents(lists)
-    entries = lists.flatten()
-    kinds, texts = any_value.read(pc.struct_field(entries, "value"))
-    encoded = pc.struct_field(entries, "key").dictionary_encode()
-    keys: list[str] = encoded.dictionary.to_pylist()
-    names = sorted(keys)
-    rank = {name: position for position, name in enumerate(names)}
-    ranks = np.array([rank[key] for key in keys], dtype=np.int32)
-    codes = ranks[np.asarray(encoded.indices)] if len(keys) else np.zeros(0, dtype=np.int32)
-    order = np.argsort(codes, kind="stable")
-    return Attributes(
-        len(lists), owners[order], codes[order], kinds[order], texts.take(pa.array(order)), tuple(names)
-    )
+def _events(scanned: _Scanned, attributes: Attributes, span_count: int) -> dict[str, Array]:
+    events = scanned.tables.events
+    owners = events[:, wire.EVENT_SPAN]
+    strings, others = maps(attributes)
+    return {
+        "events.time": _relist(owners, span_count, _times(events[:, wire.EVENT_TIME])),
+        "events.name": _relist(owners, span_count, scanned.texts(events, wire.EVENT_NAME)),
+        "events.attributes": _relist(owners, span_count, strings),
+        "events.attributes_other": _relist(owners, span_count, others),
+    }
+
+
+def _links(scanned: _Scanned, attributes: Attributes, span_count: int) -> dict[str, Array]:
+    links = scanned.tables.links
+    owners = links[:, wire.LINK_SPAN]
+    strings, others = maps(attributes)
+    return {
+        "links.trace_id": _relist(owners, span_count, _ids(scanned, links, wire.LINK_TRACE_ID, 16)[0]),
+        "links.span_id": _relist(owners, span_count, _ids(scanned, links, wire.LINK_ID, 8)[0]),
+        "links.trace_state": _relist(owners, span_count, scanned.texts(links, wire.LINK_STATE)),
+        "links.attributes": _relist(owners, span_count, strings),
+        "links.attributes_other": _relist(owners, span_count, others),
+    }
+
+
+def _long(
+    scanned: _Scanned, table: int, owner_count: int, names: tuple[str, ...], ranks: Cells
+) -> Attributes:
+    """The attributes of one table's rows in long form."""
+    entries = scanned.tables.others if table else scanned.tables.entries
+    count = int(np.count_nonzero(entries[:, wire.ENTRY_TABLE] == table)) if table else len(entries)
+    owners, codes = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int32)
+    kinds = np.empty(count, dtype=np.uint8)
+    starts, sizes, order = (np.empty(count, dtype=np.int64) for _ in range(3))
+    nexts = np.zeros(len(ranks) + 1, dtype=np.int64)
+    columns.sort_entries(entries, table, ranks, nexts, order, owners, codes, kinds, starts, sizes)
+    kinds, texts = any_value.texts(scanned.data, kinds, starts, sizes, order)
+    return Attributes(owner_count, owners, codes, kinds, texts, names)
 
 
 def maps(attributes: Attributes, leave_out: Any = None) -> tuple[Array, Array]:
@@ -245,9 +292,8 @@ def maps(attributes: Attributes, leave_out: Any = None) -> tuple[Array, Array]:
 def _map(attributes: Attributes, chosen: Any) -> Array:
     entries = np.flatnonzero(chosen)
     # The entries are sorted by key; a stable sort by owner keeps that order within each owner.
-    entries = entries[np.argsort(attributes.owners[entries], kind="stable")]
-    lengths = np.bincount(attributes.owners[entries], minlength=attributes.owner_count)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    entries = entries[columns.sorted_positions(attributes.owners[entries], attributes.owner_count)]
+    offsets = _offsets(attributes.owners[entries], attributes.owner_count)
     names = pa.array(attributes.names, pa.string())
     keys = names.take(pa.array(attributes.codes[entries]))
     return pa.MapArray.from_arrays(pa.array(offsets), keys, attributes.texts.take(pa.array(entries)))

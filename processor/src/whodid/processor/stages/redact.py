@@ -10,6 +10,7 @@ import numpy as np
 
 from whodid.processor.arrow import Strings, pa, pc
 from whodid.processor.batch import Attributes, Batch, Findings, Mask, Rows
+from whodid.processor.stages.words import compiled
 from whodid.semconv.values import FindingRule
 
 REDACTED = "[redacted]"
@@ -76,13 +77,43 @@ def _clean(texts: Any) -> tuple[Strings, Mask]:
 
 
 def _may_hold_secret(texts: Any) -> bool:
-    """One search through all the texts at once: nearly always the answer is no, and that is all it costs."""
+    """One look through all the texts at once: nearly always the answer is no, and that is all it costs."""
     data = texts.buffers()[2]
     if data is None or data.size == 0:
         return False
-    offsets = pa.py_buffer(np.array([0, data.size], dtype=np.int32).tobytes())
-    whole = pa.StringArray.from_buffers(1, offsets, data)
-    return bool(pc.match_substring_regex(whole, _SENSITIVE)[0].as_py())
+    # An array may be a part of a longer one; what stands around it at worst costs a closer look.
+    return bool(_has_beginning(np.frombuffer(data, dtype=np.uint8), _BEGINNINGS))
+
+
+_BEGINNINGS = np.zeros(1 << 16, dtype=np.bool_)
+"""By two bytes, the first the lower: whether a secret may begin with them."""
+for _pair in (b"sk", b"AK", b"gh", b"gi", b"xo", b"AI", b"--", b"ey"):
+    _BEGINNINGS[int.from_bytes(_pair, "little")] = True
+
+
+@compiled
+def _has_beginning(data: Any, beginnings: Any) -> bool:
+    """Whether there is anywhere what every secret of `_SENSITIVE` begins with."""
+    for at in range(len(data) - 2):
+        if not beginnings[data[at] | np.int64(data[at + 1]) << 8]:
+            continue
+        third = data[at + 2]
+        first = data[at]
+        if first == 0x73:  # sk-
+            found = third == 0x2D
+        elif first == 0x41:  # AKIA, AIza
+            found = third == (0x49 if data[at + 1] == 0x4B else 0x7A)
+        elif first == 0x67:  # ghp_ and its like, github_pat_
+            found = at + 3 < len(data) and (data[at + 3] == 0x5F or third == 0x74)
+        elif first == 0x78:  # xox
+            found = third == 0x78
+        elif first == 0x2D:  # -----BEGIN
+            found = third == 0x2D
+        else:  # eyJ
+            found = third == 0x4A
+        if found:
+            return True
+    return False
 
 
 def _clean_nested(column: Any) -> Any:
