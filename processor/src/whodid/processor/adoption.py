@@ -30,7 +30,9 @@ def adopt(data_dir: Path, heir: Path, worker_count: int = 0) -> int:
         for owner in [data_dir, *sorted(data_dir.glob("worker-*"))]:
             if owner in used:
                 continue
-            left = sorted((owner / FOLDER).glob(f"*{segment.SUFFIX}"))
+            # With the marks of what a destination is past, before the segments that they are about.
+            left = sorted((owner / FOLDER).glob(f"*{segment.SUFFIX}{PAST}*"))
+            left += sorted((owner / FOLDER).glob(f"*{segment.SUFFIX}"))
             if left:
                 target.mkdir(parents=True, exist_ok=True, mode=0o700)
             for path in left:
@@ -41,7 +43,7 @@ def adopt(data_dir: Path, heir: Path, worker_count: int = 0) -> int:
             if left:
                 segment.sync(target)
                 segment.sync(owner / FOLDER)
-            moved += len(left)
+            moved += sum(path.suffix == segment.SUFFIX for path in left)
     except OSError as error:
         raise WhodidError(
             f"a spool below {data_dir} cannot be moved: {error}", "check WHODID_DATA_DIR"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,11 +10,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from whodid.processor import segment
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from starlette.requests import Request
 
@@ -27,6 +23,8 @@ class Health:
     """The state of one process, or of all of them."""
 
     store_is_away: bool = False
+    # None where nothing is forwarded.
+    forward_is_away: bool | None = None
     spool_bytes: int = 0
     spool_max_bytes: int = 0
     spool_oldest_age_s: float = 0.0
@@ -37,11 +35,17 @@ class Health:
     reasons: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
+        forward = {} if self.forward_is_away is None else {"forward": _word(self.forward_is_away)}
         return {
-            "store": "away" if self.store_is_away else "ok",
+            "store": _word(self.store_is_away),
+            **forward,
             "spool_bytes": self.spool_bytes,
             "findings": dict(self.findings),
         }
+
+
+def _word(is_away: bool) -> str:
+    return "away" if is_away else "ok"
 
 
 def total(healths: Iterable[Health]) -> Health:
@@ -50,8 +54,10 @@ def total(healths: Iterable[Health]) -> Health:
     findings: Counter[str] = Counter()
     for health in each:
         findings.update(health.findings)
+    forwards = [health.forward_is_away for health in each if health.forward_is_away is not None]
     return Health(
         store_is_away=any(health.store_is_away for health in each),
+        forward_is_away=any(forwards) if forwards else None,
         spool_bytes=sum(health.spool_bytes for health in each),
         spool_max_bytes=sum(health.spool_max_bytes for health in each),
         spool_oldest_age_s=max((health.spool_oldest_age_s for health in each), default=0.0),
@@ -84,21 +90,6 @@ def from_dict(content: dict[str, Any]) -> Health:
 
 def with_reason(health: Health, reason: str) -> Health:
     return replace(health, reasons=(*health.reasons, reason))
-
-
-def oldest_age_s(folder: Path) -> float:
-    """How long the oldest request has been waiting in a spool's folder; 0 where none waits.
-
-    A segment's name begins with the time at which it was opened. Looked up when someone asks: the spool has
-    better things to do than to keep it ready.
-    """
-    for path in sorted(folder.glob(f"*{segment.SUFFIX}")):
-        try:
-            if path.stat().st_size:
-                return max(time.time() - int(path.name.partition("-")[0]) / 1e9, 0.0)
-        except (OSError, ValueError):
-            continue
-    return 0.0
 
 
 def routes(ask: Callable[[], Awaitable[Health]]) -> list[Route]:

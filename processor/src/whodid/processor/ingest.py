@@ -7,15 +7,19 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from whodid.processor import health, ports, spool, telemetry, web
-from whodid.processor.delivery import Delivery
+from whodid.processor.delivery import Courier, Delivery
 from whodid.processor.errors import WhodidError
+from whodid.processor.forwarding.endpoint import connect
+from whodid.processor.forwarding.forwarder import Forwarder
 from whodid.processor.health import Health
 from whodid.processor.intake import Intake
 from whodid.processor.quarantine import Quarantine
 from whodid.processor.receivers import grpc as grpc_receiver
 from whodid.processor.receivers import http as http_receiver
 from whodid.processor.recent import Recent
+from whodid.processor.settings import NO_STORE
 from whodid.processor.spool import Spool
+from whodid.processor.stages.decode import warm_up
 
 if TYPE_CHECKING:
     import socket
@@ -58,12 +62,14 @@ class Ingest:
         recent = Recent(
             window_s=settings.receiver.resend_window_s, max_requests=settings.receiver.resend_window_requests
         )
+        stores, forwards = settings.store_url != NO_STORE, bool(settings.forward.url)
         self._spool = Spool(
             self.spool_folder,
             kept,
             max_bytes=settings.spool.max_bytes,
             flush_after_s=settings.spool.flush_after_s,
             flush_after_bytes=settings.spool.flush_after_bytes,
+            cursors=[spool.STORE] * stores + [spool.FORWARD] * forwards,
             recovered=recent.recover if recent.enabled else None,
         )
         self._intake = Intake(
@@ -71,6 +77,7 @@ class Ingest:
             kept,
             max_concurrent_requests=settings.receiver.max_concurrent_requests,
             max_in_flight_bytes=settings.receiver.max_in_flight_bytes,
+            max_request_bytes=settings.receiver.max_request_bytes,
             telemetry=telemetry.Telemetry(),
             say=say,
             recent=recent,
@@ -79,13 +86,19 @@ class Ingest:
         self._telemetry = telemetry.make(settings, self.grpc_port, ports.port_of(http_socket), folder.name)
         self._intake.telemetry = self._telemetry
         self._delivery = Delivery(self._spool, store, kept, say, self._telemetry)
+        self._forwarder = Forwarder(self._spool, connect(settings.forward), kept, say) if forwards else None
+        self._couriers: list[Courier[Any]] = [self._delivery] if stores else []
+        if self._forwarder is not None:
+            self._couriers.append(self._forwarder)
         self._watch()
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncGenerator[None]:
         """Receives and delivers while the block runs; afterwards it takes no more."""
+        await asyncio.to_thread(warm_up)
         app = http_receiver.app(self._intake, self._settings.receiver)
-        self._delivery.start()
+        for each in self._couriers:
+            each.start()
         await self._grpc.start()
         try:
             limit = self._settings.receiver.max_connections
@@ -99,9 +112,10 @@ class Ingest:
     async def drain(self) -> int:
         """Delivers what is left, for as long as the settings allow; the bytes that stay in the spool."""
         await asyncio.to_thread(self._spool.close)
-        done = await asyncio.to_thread(self._delivery.drain, self._settings.spool.drain_timeout_s)
+        timeout_s = self._settings.spool.drain_timeout_s
+        done = await asyncio.gather(*(asyncio.to_thread(each.drain, timeout_s) for each in self._couriers))
         await asyncio.to_thread(self._telemetry.close)
-        return 0 if done else self._spool.used_bytes
+        return 0 if all(done) else self._spool.used_bytes
 
     def health(self) -> Health:
         limit = self._settings.api.ready_spool_age_s
@@ -112,7 +126,8 @@ class Ingest:
             store_is_away=self._delivery.store_is_away,
             spool_bytes=self._spool.used_bytes,
             spool_max_bytes=self._settings.spool.max_bytes,
-            spool_oldest_age_s=health.oldest_age_s(self.spool_folder),
+            forward_is_away=self._forwarder and self._forwarder.is_away,
+            spool_oldest_age_s=self._spool.oldest_age_s,
             accepted_requests=self._telemetry.accepted_requests,
             stored_spans=self._telemetry.stored_spans,
             findings=self._delivery.findings,
@@ -124,7 +139,7 @@ class Ingest:
         watch("whodid.receiver.in_flight.size", "By", lambda: intake.in_flight_bytes)
         watch("whodid.spool.size", "By", lambda: self._spool.used_bytes)
         watch("whodid.spool.limit", "By", lambda: self._settings.spool.max_bytes)
-        watch("whodid.spool.oldest.age", "s", lambda: health.oldest_age_s(self.spool_folder))
+        watch("whodid.spool.oldest.age", "s", lambda: self._spool.oldest_age_s)
         watch("whodid.store.away", "1", lambda: int(self._delivery.store_is_away))
 
 

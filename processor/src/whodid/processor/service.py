@@ -14,19 +14,19 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from whodid.processor import adoption, api, health, ports, web
+from whodid.processor import adoption, api, health, ports, storage, web
 from whodid.processor.announcement import Announcement, announced
 from whodid.processor.ingest import Ingest
 from whodid.processor.lock import DataLock
 from whodid.processor.receivers.http import PATH
 from whodid.processor.telemetry import unobserved
-from whodid.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
     from whodid.processor.health import Health
     from whodid.processor.settings import Settings
+    from whodid.store import Store
 
 Say = Callable[[str], None]
 
@@ -44,12 +44,7 @@ async def run(settings: Settings, say: Say) -> None:
     stop = stop_on_signal(say)
     with unobserved(), DataLock(settings.data_dir), _bound(settings) as sockets:
         adoption.adopt(settings.data_dir, settings.data_dir)
-        store = await asyncio.to_thread(
-            Store.open,
-            settings.store_url,
-            database=settings.store.database,
-            retention_days=settings.store.retention_days,
-        )
+        store = await asyncio.to_thread(storage.opened, settings)
         try:
             await _serve(settings, store, sockets, stop, say)
         finally:
@@ -156,6 +151,8 @@ def report(
         f"  spool      {settings.data_dir / folder}, "
         f"{state.spool_bytes} of {settings.spool.max_bytes} bytes in use",
     ]
+    if settings.forward.url:
+        lines.append(f"  forwards   to {settings.forward.url}, {settings.forward.protocol}")
     for name, each in (("receiver.host", host), ("api.host", settings.api.host)):
         if not ports.is_loopback(each):
             lines.append(

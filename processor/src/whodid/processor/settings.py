@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 ENV_PREFIX = "WHODID_"
 ENV_NESTED = "__"
 CONFIG_FILE = "whodid.toml"
+NO_STORE = "none"
+"""The `store.url` of a service that only forwards."""
 
 _MIB = 1024 * 1024
 _DOCS_HINT = "docs/configuration.md lists every setting"
@@ -42,7 +44,7 @@ class StoreSettings(_Section):
     url: SecretStr = Field(
         SecretStr(""),
         description="`clickhouse://user:password@host:port/database`, or `clickhouses://` for TLS. "
-        "Empty: the embedded store in `<data_dir>/store`.",
+        "Empty: the embedded store in `<data_dir>/store`. `none`: no store, spans are only forwarded.",
     )
     database: str = Field(
         "whodid",
@@ -162,6 +164,23 @@ class SpoolSettings(_Section):
     )
 
 
+class ForwardSettings(_Section):
+    """Another OTLP endpoint that gets the spans too, as the pipeline leaves them."""
+
+    url: str = Field(
+        "",
+        description="For example `http://collector.internal:4317`; `https://` for TLS. Empty: nothing is "
+        'forwarded. Beside the store, or instead of it with `store.url = "none"`.',
+    )
+    protocol: str = Field("grpc", pattern=r"^(grpc|http/protobuf)$", description="`grpc` or `http/protobuf`.")
+    headers: SecretStr = Field(
+        SecretStr(""),
+        description="`key=value,key2=value2`, values percent-encoded, sent with each request: a token, say.",
+    )
+    timeout_s: float = Field(10.0, gt=0, le=600, description="How long one request may take.")
+    compression: str = Field("gzip", pattern=r"^(gzip|none)$", description="`gzip` or `none`.")
+
+
 class QuarantineSettings(_Section):
     """What is kept of requests that were refused, for someone to look at. The oldest goes first."""
 
@@ -194,6 +213,7 @@ class Settings(BaseSettings):
     receiver: ReceiverSettings = ReceiverSettings()  # pyright: ignore[reportCallIssue]
     api: ApiSettings = ApiSettings()  # pyright: ignore[reportCallIssue]
     spool: SpoolSettings = SpoolSettings()  # pyright: ignore[reportCallIssue]
+    forward: ForwardSettings = ForwardSettings()  # pyright: ignore[reportCallIssue]
     quarantine: QuarantineSettings = QuarantineSettings()  # pyright: ignore[reportCallIssue]
     telemetry: TelemetrySettings = TelemetrySettings()  # pyright: ignore[reportCallIssue]
 
@@ -204,6 +224,8 @@ class Settings(BaseSettings):
             raise ValueError(f"receiver.max_request_bytes must not exceed spool.max_bytes{each}")
         if self.receiver.max_request_bytes > self.receiver.max_in_flight_bytes:
             raise ValueError("receiver.max_request_bytes must not exceed receiver.max_in_flight_bytes")
+        if self.store_url == NO_STORE and not self.forward.url:
+            raise ValueError("store.url is none and forward.url is empty: spans would go nowhere")
         return self
 
     @property

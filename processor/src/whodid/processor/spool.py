@@ -121,6 +121,16 @@ class Spool:
         with self._changed:
             return self._used_bytes + self._quarantined_bytes
 
+    @property
+    def oldest_age_s(self) -> float:
+        """How long the oldest request has been waiting for the first of the cursors; 0 where none waits."""
+        with self._changed:
+            waiting = next(iter(self._sealed.values()))
+            if waiting:
+                return max(time.time() - (waiting[0].opened_at_s or time.time()), 0.0)
+            opened = self._open
+        return time.monotonic() - opened.opened_at_s if opened is not None and opened.size_bytes else 0.0
+
     async def append(self, body: bytes) -> None:
         """Returns when the body is durable. Raises SpoolUnavailableError, and then it is not kept."""
         await self.put(body)

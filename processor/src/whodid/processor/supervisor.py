@@ -12,18 +12,19 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from whodid.processor import adoption, health, ports, service, web, worker
+from whodid.processor import adoption, health, ports, service, storage, web, worker
 from whodid.processor.announcement import announced
 from whodid.processor.errors import WhodidError
 from whodid.processor.health import Health
 from whodid.processor.lock import DataLock
+from whodid.processor.stages.decode import warm_up
 from whodid.processor.telemetry import unobserved
-from whodid.store import Store
 
 if TYPE_CHECKING:
     import socket
 
     from whodid.processor.settings import Settings
+    from whodid.store import Store
 
 FIRST_RESTART_AFTER_S = 0.5
 LAST_RESTART_AFTER_S = 15.0
@@ -53,12 +54,8 @@ async def run(settings: Settings, say: Say) -> None:
 
     stop = service.stop_on_signal(say, at_once=kill)
     with unobserved(), DataLock(settings.data_dir) as lock, _held(settings) as sockets:
-        store = await asyncio.to_thread(
-            Store.open,
-            settings.store_url,
-            database=settings.store.database,
-            retention_days=settings.store.retention_days,
-        )
+        await asyncio.to_thread(warm_up)  # once, before the workers would each do it
+        store = await asyncio.to_thread(storage.opened, settings)
         try:
             heir = adoption.folder(settings.data_dir, 0)
             if adopted := adoption.adopt(settings.data_dir, heir, settings.workers):

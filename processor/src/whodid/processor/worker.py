@@ -15,14 +15,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from whodid.processor import ports, service
+from whodid.processor import ports, service, storage
 from whodid.processor.errors import WhodidError
 from whodid.processor.ingest import Ingest
 from whodid.processor.lock import DataLock
 from whodid.processor.settings import Settings
 from whodid.processor.telemetry import unobserved
-from whodid.store import Store
-from whodid.store.connection import Location
 
 MAX_LINE_BYTES = 1024 * 1024
 
@@ -31,6 +29,7 @@ def task(settings: Settings, folder: Path) -> bytes:
     """The first line for a worker: its settings, with the store's password, which no argument should have."""
     document = settings.model_dump(mode="json")
     document["store"]["url"] = settings.store.url.get_secret_value()
+    document["forward"]["headers"] = settings.forward.headers.get_secret_value()
     return json.dumps({"settings": document, "folder": str(folder)}).encode() + b"\n"
 
 
@@ -59,9 +58,10 @@ async def _run() -> None:
     first: dict[str, Any] = json.loads(await questions.readline())
     document: dict[str, Any] = first["settings"]
     document["store"]["url"] = SecretStr(document["store"]["url"])
+    document["forward"]["headers"] = SecretStr(document["forward"]["headers"])
     settings, folder = Settings(**document), Path(first["folder"])
     # The supervisor has brought the tables up to date: this opens no connection yet.
-    store = Store(Location.parse(settings.store_url, database=settings.store.database))
+    store = storage.unopened(settings)
     receiver = settings.receiver
     with (
         unobserved(),

@@ -1,0 +1,49 @@
+"""Which store the settings name: one to open, or none where spans are only forwarded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from whodid.processor.settings import NO_STORE
+from whodid.store import Store, StoreUnavailableError
+from whodid.store.connection import Location
+
+if TYPE_CHECKING:
+    from whodid.processor.settings import Settings
+    from whodid.processor.stages.seal import Sealed
+
+
+class NoStore(Store):
+    """Stands where a store would: it keeps nothing, and says so to whoever asks."""
+
+    def __init__(self) -> None:
+        super().__init__(Location(database=""))
+
+    @property
+    def description(self) -> str:
+        return "none, spans are only forwarded"
+
+    def insert(self, sealed: Sealed, token: str) -> None:  # noqa: ARG002
+        raise StoreUnavailableError("there is no store", "set WHODID_STORE__URL")
+
+    def rows(self, query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:  # noqa: ARG002
+        raise StoreUnavailableError("this service keeps no spans", "ask where it forwards them to")
+
+
+def opened(settings: Settings) -> Store:
+    """The store, its tables brought up to date. Raises what `Store.open` raises."""
+    if settings.store_url == NO_STORE:
+        return NoStore()
+    return Store.open(
+        settings.store_url,
+        database=settings.store.database,
+        retention_days=settings.store.retention_days,
+    )
+
+
+def unopened(settings: Settings) -> Store:
+    """The store as `opened` left it in another process; nothing is connected to yet."""
+    if settings.store_url == NO_STORE:
+        return NoStore()
+    return Store(Location.parse(settings.store_url, database=settings.store.database))
