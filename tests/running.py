@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,15 +77,18 @@ class Running:
 
 
 @contextlib.contextmanager
-def service(data_dir: Path, *flags: str, **variables: str) -> Generator[Running]:
-    """`whodid up` on free ports; killed at the end of the block if it still runs."""
+def service(data_dir: Path, *flags: str, wrapper: Sequence[str] = (), **variables: str) -> Generator[Running]:
+    """`whodid up` on free ports; killed at the end of the block if it still runs.
+
+    `wrapper`: a command that becomes the one that follows it.
+    """
     data_dir.mkdir(parents=True, exist_ok=True)
     log = data_dir.parent / f"{data_dir.name}-{time.monotonic_ns()}.log"
     command = [sys.executable, "-m", "whodid.cli.main", "up", "--data-dir", str(data_dir)]
     ports = ["--grpc-port", "0", "--http-port", "0", "--api-port", "0"]
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [*command, *ports, *flags],
+            [*wrapper, *command, *ports, *flags],
             stdout=subprocess.DEVNULL,
             stderr=file,
             env=environment(**variables),
