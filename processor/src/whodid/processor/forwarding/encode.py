@@ -151,7 +151,7 @@ def _span_attributes(batch: Batch) -> list[Attributes]:
         lifted.tolist(),
     )
     for owner, code, kind, text, is_lifted in zip(*entries, strict=True):
-        name: str = sent.names[code]
+        name = sent.names[int(code)]
         found[owner][name] = AnyValue(string_value=text) if kind == Kind.STRING else _of_json(text)
         if is_lifted:
             kept.add((owner, name))
