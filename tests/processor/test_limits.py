@@ -94,6 +94,16 @@ def test_bytes_in_flight_are_bounded_over_http(running: Running) -> None:
     assert post(running, request(Sent())).status_code == 200
 
 
+def test_long_messages_at_once_over_grpc_take_turns_in_memory(running: Running) -> None:
+    before = memory_bytes(running)
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(call, running, b"\x0a" + bytes(2 * MIB - 10)) for _ in range(40)]
+        errors: list[Any] = [each.result() for each in waiting]
+    # They are no OTLP, which is found when they have been read.
+    assert grpc.StatusCode.INVALID_ARGUMENT in {error.code() for error in errors}
+    assert memory_bytes(running) - before < 30 * MIB
+
+
 def test_calls_beyond_the_limit_are_told_when_to_retry(running: Running) -> None:
     """However many come at once: none is refused without a RetryInfo."""
     slow = [socket.create_connection(("127.0.0.1", running.http_port)) for _ in range(4)]
@@ -101,7 +111,8 @@ def test_calls_beyond_the_limit_are_told_when_to_retry(running: Running) -> None
         each.sendall(HEAD)
     time.sleep(0.2)
     with ThreadPoolExecutor(50) as pool:
-        errors = list(pool.map(lambda body: call(running, body), [request(Sent())] * 50))
+        waiting = [pool.submit(call, running, request(Sent())) for _ in range(50)]
+        errors: list[Any] = [each.result() for each in waiting]
     for each in slow:
         each.close()
     refused = [error for error in errors if error is not None]

@@ -13,13 +13,14 @@ from whodid.processor.spool import SpoolUnavailableError
 from whodid.processor.stages.decode import MalformedRequestError, check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator
 
     from whodid.processor.quarantine import Quarantine
     from whodid.processor.spool import Spool
     from whodid.processor.telemetry import Telemetry
 
 WARN_EVERY_S = 10.0
+ROOM_TIMEOUT_S = 0.5
 
 
 class BusyError(WhodidError):
@@ -38,6 +39,7 @@ class Intake:
         *,
         max_concurrent_requests: int,
         max_in_flight_bytes: int,
+        max_request_bytes: int,
         telemetry: Telemetry,
         say: Callable[[str], None],
         recent: Recent | None = None,
@@ -48,6 +50,9 @@ class Intake:
         self._quarantine = quarantine
         self._max_concurrent_requests = max_concurrent_requests
         self._max_in_flight_bytes = max_in_flight_bytes
+        self._max_request_bytes = max_request_bytes
+        self._reading_count = 0
+        self._released = asyncio.Event()
         self.in_hand_count = 0
         self.in_flight_bytes = 0
         self._refused = Warnings("refused a request", say)
@@ -78,6 +83,31 @@ class Intake:
         finally:
             self.in_hand_count -= 1
             self.in_flight_bytes -= mine_bytes
+            self._released.set()
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncGenerator[None]:
+        """Around the read of a message whose length nobody knows before: keeps room for the longest.
+
+        Waits a little for that room, and then raises BusyError.
+        """
+        try:
+            async with asyncio.timeout(ROOM_TIMEOUT_S):
+                while not self._has_room():
+                    self._released.clear()
+                    await self._released.wait()
+        except TimeoutError:
+            raise self._busy("too many bytes in flight") from None
+        self._reading_count += 1
+        try:
+            yield
+        finally:
+            self._reading_count -= 1
+            self._released.set()
+
+    def _has_room(self) -> bool:
+        reserved_bytes = (self._reading_count + 1) * self._max_request_bytes
+        return self.in_flight_bytes + reserved_bytes <= self._max_in_flight_bytes
 
     def _busy(self, cause: str) -> BusyError:
         self._full.warn(cause)

@@ -42,16 +42,25 @@ class _TraceService(grpc.GenericRpcHandler):
     async def _export(self, _messages: Any, context: Any) -> bytes:
         telemetry = self._intake.telemetry
         try:
-            with self._intake.in_hand() as add:
-                body = await self._read(context)
-                add(len(body))
-                await self._intake.accept(body)
+            size_bytes = await self._take(context)
         except status.REFUSALS as error:
             telemetry.refused(GRPC, type(error).__name__)
-            await _abort(context, error)
+            # Its traceback holds the body, and would hold it until gRPC and the collector are done with it.
+            refusal = error.with_traceback(None)
+            refusal.__cause__ = refusal.__context__ = None
         else:
-            telemetry.accepted(GRPC, len(body))
-        return _ACCEPTED
+            telemetry.accepted(GRPC, size_bytes)
+            return _ACCEPTED
+        await _abort(context, refusal)
+        return _ACCEPTED  # never: the abort raises
+
+    async def _take(self, context: Any) -> int:
+        with self._intake.in_hand() as add:
+            async with self._intake.reading():
+                body = await self._read(context)
+                add(len(body))
+            await self._intake.accept(body)
+            return len(body)
 
     async def _read(self, context: Any) -> bytes:
         try:
