@@ -342,6 +342,36 @@ def test_one_request_that_cannot_be_processed_does_not_hold_up_the_others(data_d
     assert segment.parse(kept.read_bytes()).bodies == [garbage]
 
 
+def test_a_corrupt_record_is_kept_and_what_follows_is_stored(data_dir: Path) -> None:
+    spans = [Sent(), Sent(), Sent()]
+    content = bytearray(b"".join(segment.frame(request(span)) + request(span) for span in spans))
+    content[len(content) // 2] ^= 0xFF
+    (data_dir / "spool").mkdir(parents=True)
+    (data_dir / "spool" / f"{segment.new_id()}.segment").write_bytes(content)
+    with service(data_dir) as running:
+        assert running.stop() == 0
+        assert "no whole record; they are kept in quarantine" in running.said
+    assert stored_span_ids(embedded(data_dir)) == {span.span_id.hex(): 1 for span in (spans[0], spans[2])}
+    (kept,) = (data_dir / "quarantine" / "corrupt").glob("*.corrupt")
+    assert kept.stat().st_size == len(content) // 3
+    assert "checksum" in kept.with_suffix(".reason.txt").read_text()
+
+
+def test_the_same_request_over_both_receivers_is_stored_once(data_dir: Path) -> None:
+    span = Sent()
+    body = request(span)
+    with service(data_dir) as running:
+        with grpc.insecure_channel(running.grpc) as channel:
+            channel.unary_unary(METHOD)(body, timeout=30)
+        assert [post(running, body).status_code for _ in range(3)] == [200, 200, 200]
+        running.process.kill()  # and again by the next process, which finds it in the spool
+        running.process.wait()
+    with service(data_dir, WHODID_SPOOL__FLUSH_AFTER_S="3600") as running:
+        assert post(running, body).status_code == 200
+        assert running.stop() == 0
+    assert stored_span_ids(embedded(data_dir)) == {span.span_id.hex(): 1}
+
+
 def test_a_refused_segment_is_kept_and_does_not_hold_up_the_next(data_dir: Path, server: ClickHouse) -> None:
     with service(data_dir, WHODID_STORE__URL=server.url, WHODID_SPOOL__FLUSH_AFTER_S="0.1") as running:
         _query(server, "ALTER TABLE whodid.spans RENAME COLUMN status_message TO elsewhere")
@@ -357,10 +387,17 @@ def test_a_refused_segment_is_kept_and_does_not_hold_up_the_next(data_dir: Path,
         (taken,) = send(running)
         assert running.stop() == 0
     assert stored_span_ids(server.url) == {taken: 1}
-    # Put back where it was, it is stored at the next start.
-    kept.rename(data_dir / "spool" / kept.name)
+    # Put back while the service runs, it is stored.
     with service(data_dir, WHODID_STORE__URL=server.url) as running:
-        running.wait_until_stored()
+        retry = [sys.executable, "-m", "whodid.cli.main", "quarantine", "retry", kept.stem]
+        done = subprocess.run(
+            [*retry, "--data-dir", str(data_dir)], capture_output=True, text=True, env=environment()
+        )
+        assert (done.returncode, done.stderr) == (0, "1 of 1 on their way back\n")
+        deadline_s = time.monotonic() + 20
+        while running.health()["spool_bytes"] or list((data_dir / "quarantine").rglob("*.segment")):
+            assert time.monotonic() < deadline_s, running.said
+            time.sleep(0.05)
     assert stored_span_ids(server.url) == {taken: 1, refused: 1}
 
 
