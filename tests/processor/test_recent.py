@@ -32,6 +32,7 @@ class World:
             quarantine,
             max_concurrent_requests=64,
             max_in_flight_bytes=1_000_000,
+            max_request_bytes=100_000,
             telemetry=Telemetry(),
             say=lambda _text: None,
             recent=self.recent,
