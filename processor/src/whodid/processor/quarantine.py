@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -61,9 +61,9 @@ class Entry:
             return ""
 
 
-def entries(folder: Path) -> Iterator[Entry]:
+def entries(folder: Path, kinds: Iterable[Kept] = Kept) -> Iterator[Entry]:
     """What is in a quarantine's folder, by kind and then from the oldest on. Raises OSError."""
-    for kind in Kept:
+    for kind in kinds:
         for path in sorted((folder / kind).glob(f"*{_SUFFIXES.get(kind, segment.SUFFIX)}")):
             try:
                 stat = path.stat()
@@ -136,7 +136,7 @@ class Quarantine:
     def acknowledged_bytes(self) -> int:
         """What was acknowledged and is kept here takes: it counts against the spool's limit."""
         try:
-            return sum(each.size_bytes for each in entries(self._folder) if each.kind in _ACKNOWLEDGED)
+            return sum(each.size_bytes for each in entries(self._folder, _ACKNOWLEDGED))
         except OSError:
             return 0
 
