@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.spans import Sent, Value, any_value, request
+from whodid.processor import pipeline
 from whodid.processor.batch import Kind
 from whodid.processor.stages import any_value as reader
 from whodid.processor.stages.decode import MalformedRequestError, check, decode
@@ -163,3 +164,27 @@ def test_what_check_accepts_decode_can_decode(body: bytes) -> None:
     except MalformedRequestError:
         return
     json.dumps(decode([body]).spans.num_rows)
+
+
+def test_a_value_may_be_thirty_deep() -> None:
+    deep: Value = "x"
+    for _ in range(30):
+        deep = [deep]
+    check(request(Sent(attributes={"deep": deep})))
+    with pytest.raises(MalformedRequestError, match="more than 30 deep"):
+        check(request(Sent(attributes={"deep": [deep]})))
+
+
+@pytest.mark.parametrize(
+    "value", [b"\x2a\x02\x0a\x05", b"\x32\x05\x0a\x03\x0a\x01\xff", b"\x2a\x04\x0a\x02\x0a\x01"]
+)
+def test_garbage_inside_of_a_value_is_refused_before_it_is_acknowledged(value: bytes) -> None:
+    body = _field(1, _field(2, _field(2, _field(9, _field(1, b"key") + _field(2, value)))))
+    with pytest.raises(MalformedRequestError):
+        check(body)
+
+
+def test_an_attribute_may_have_no_name() -> None:
+    body = request(Sent(attributes={"": "x"}))
+    check(body)
+    assert pipeline.run([body]).spans.column("attributes").to_pylist() == [[("", "x")]]

@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from whodid.processor.arrow import Array, Strings, Table, pa, pc
 from whodid.processor.batch import Attributes, Batch, Findings, Kind, Rows
 from whodid.processor.errors import WhodidError
-from whodid.processor.stages import any_value, columns, wire
+from whodid.processor.stages import any_value, columns, scan, wire
 from whodid.semconv.values import FindingRule
 
 SPAN_KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
@@ -87,7 +87,7 @@ def _scanned(requests: Sequence[bytes]) -> _Scanned | None:
     if not all(wire.count(data, start, end, counts) for start, end in bounds):
         return None
     tables = wire.tables(counts, _SEED)
-    if not all(wire.scan(data, start, end, tables) for start, end in bounds):
+    if not all(scan.scan(data, start, end, tables) for start, end in bounds):
         return None
     return _Scanned(data, tables)
 
@@ -114,7 +114,10 @@ def _plain(body: bytes) -> bytes:
     message.DiscardUnknownFields()
     written = message.SerializeToString()
     if _scanned([written]) is None:
-        raise MalformedRequestError("the request is no OTLP ExportTraceServiceRequest", hint)
+        deepest = scan.MAX_DEPTH // 2
+        raise MalformedRequestError(
+            f"an attribute's value is nested more than {deepest} deep", "send it as text"
+        )
     return written
 
 

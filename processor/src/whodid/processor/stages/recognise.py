@@ -39,7 +39,7 @@ def recognise(batch: Batch, claimed: Array | None) -> Recognised:
             continue
         speaking.append((dialect, spoken))
         labels[spoken & (labels == 0)] = number
-        kinds = batch.attributes.strings(dialect.span_kind)
+        kinds = batch.attributes.strings(dialect.span_kind) if dialect.span_kind else None
         if kinds is None:
             continue
         if operations is not None:
@@ -62,7 +62,7 @@ def _spoken(batch: Batch, dialect: Dialect, scopes: Array) -> Mask:
         spoken: Mask = of_dialect[np.asarray(scopes.indices)]
     else:
         spoken = np.zeros(batch.row_count, dtype=np.bool_)
-    for key in (dialect.span_kind, *dialect.keys):
+    for key in filter(None, (dialect.span_kind, *dialect.keys)):  # a sender may well use an empty name
         spoken[batch.attributes.owners[batch.attributes.entries(key)]] = True
     return spoken
 
