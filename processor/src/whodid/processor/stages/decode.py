@@ -114,7 +114,7 @@ def _plain(body: bytes) -> bytes:
     message.DiscardUnknownFields()
     written = message.SerializeToString()
     if _scanned([written]) is None:
-        deepest = scan.MAX_DEPTH // 2
+        deepest = wire.MAX_DEPTH // 2
         raise MalformedRequestError(
             f"an attribute's value is nested more than {deepest} deep", "send it as text"
         )

@@ -67,9 +67,6 @@ from whodid.processor.stages.wire import (
 )
 from whodid.processor.stages.words import Int, compiled, is_ascii, same
 
-MAX_DEPTH = 60
-"""How many messages deep an attribute's value may be: two for each array or map in another."""
-
 
 @compiled
 def scan(data: Any, start: Int, end: Int, tables: Tables) -> bool:
@@ -344,7 +341,7 @@ def _entry(data: Any, at: Int, end: Int, table: Int, owner: Int, tables: Tables)
             key_start, key_end = first, at
         elif number == 2:
             values += 1
-            if values > 1 or not _value(data, first, at, entries, entry):
+            if values > 1 or not _value(data, first, at, entries, entry, tables.stack):
                 return False
     entries[entry, ENTRY_CODE] = _code(data, key_start, key_end - key_start, tables)
     return True
@@ -386,7 +383,7 @@ def _hash(data: Any, start: Int, size: Int, seed: Int) -> Int:
 
 
 @compiled
-def _value(data: Any, at: Int, end: Int, entries: Any, entry: Int) -> bool:
+def _value(data: Any, at: Int, end: Int, entries: Any, entry: Int, stack: Any) -> bool:
     """An AnyValue. A string's text is noted; of every other kind all of its bytes are."""
     entries[entry, ENTRY_VALUE] = at
     entries[entry, ENTRY_VALUE + 1] = end - at
@@ -406,7 +403,7 @@ def _value(data: Any, at: Int, end: Int, entries: Any, entry: Int) -> bool:
         return wire == FIXED64
     if number in (5, 6):
         entries[entry, ENTRY_KIND] = number
-        return wire == BYTES and _sound(data, first, end, number - 4, MAX_DEPTH)
+        return wire == BYTES and _sound(data, first, end, number - 4, stack)
     if number == 7:
         entries[entry, ENTRY_KIND] = number
         return wire == BYTES
@@ -414,16 +411,23 @@ def _value(data: Any, at: Int, end: Int, entries: Any, entry: Int) -> bool:
 
 
 @compiled
-def _sound(  # noqa: C901 - four messages that hold one another, in one function that calls itself
-    data: Any, at: Int, end: Int, message: Int, depth: Int
+def _sound(  # noqa: C901 - four messages that hold one another
+    data: Any, at: Int, end: Int, message: Int, stack: Any
 ) -> bool:
     """Whether protobuf's own parser will take what is in an array or a map, for it is read after its answer.
 
-    `message`: 0 AnyValue, 1 ArrayValue, 2 KeyValueList, 3 KeyValue. `depth`: how deep it may be.
+    `message`: 0 AnyValue, 1 ArrayValue, 2 KeyValueList, 3 KeyValue. `stack`: as long as it may be deep.
+    It does not call itself: a compiled function that does crashes when it comes from numba's cache.
     """
-    while at < end:
-        number, wire, first, at = field(data, at, end)
-        if at < 0:
+    depth = 0
+    while True:
+        while at == end:
+            if depth == 0:
+                return True
+            depth -= 1
+            end, message = stack[depth, 0], stack[depth, 1]
+        number, wire, first, after = field(data, at, end)
+        if after < 0:
             return False
         inner = -1
         if message == 0:
@@ -439,11 +443,15 @@ def _sound(  # noqa: C901 - four messages that hold one another, in one function
         is_text = number == 1 and message in (0, 3)
         if (inner >= 0 or is_text or (message == 0 and number == 7)) and wire != BYTES:
             return False
-        if is_text and not is_utf8(data, first, at):
+        if is_text and not is_utf8(data, first, after):
             return False
-        if inner >= 0 and (depth == 0 or not _sound(data, first, at, inner, depth - 1)):
-            return False
-    return True
+        at = after
+        if inner >= 0:
+            if depth == len(stack):
+                return False
+            stack[depth, 0], stack[depth, 1] = end, message
+            depth += 1
+            at, end, message = first, after, inner
 
 
 @compiled

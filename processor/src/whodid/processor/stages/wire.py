@@ -28,6 +28,10 @@ LINK_SPAN, LINK_TRACE_ID, LINK_ID, LINK_STATE, _LINK_WIDTH = 0, 1, 3, 5, 7
 ENTRY_TABLE, ENTRY_OWNER, ENTRY_CODE, ENTRY_KIND, ENTRY_VALUE, _ENTRY_WIDTH = 0, 1, 2, 3, 4, 6
 
 
+MAX_DEPTH = 60
+"""How many messages deep an attribute's value may be: two for each array or map in another."""
+
+
 class Tables(NamedTuple):
     """Where everything is. Only the first `used` rows of a table are filled."""
 
@@ -47,6 +51,8 @@ class Tables(NamedTuple):
     """A hash table of the names: a number plus one, 0 where free."""
     following: Any
     """By a name's number plus one, the number plus one of the name that came after it; 0 where none did."""
+    stack: Any
+    """Where the walk through nested values keeps what it has to come back to."""
 
 
 def tables(counts: Any, seed: Int) -> Tables:
@@ -71,6 +77,7 @@ def tables(counts: Any, seed: Int) -> Tables:
         # Zeros that nobody looks at cost nothing: room for the worst case is free.
         np.zeros(1 << (2 * entries + 1).bit_length(), dtype=np.int32),
         np.zeros(entries + 1, dtype=np.int32),
+        np.empty((MAX_DEPTH, 2), dtype=np.int64),
     )
 
 
