@@ -67,7 +67,7 @@ def decode(requests: Sequence[bytes]) -> Batch:
 
     Raises MalformedRequestError when a request cannot be decoded.
     """
-    scanned = _scanned(requests) or _scanned([_plain(body) for body in requests])
+    scanned = _scanned(requests) or _scanned([_readable(body) for body in requests])
     if scanned is None:
         raise MalformedRequestError("a request cannot be decoded", "`check` every request first")
     table, findings = _fields(scanned)
@@ -97,6 +97,11 @@ def _joined(requests: Sequence[bytes]) -> Bytes:
     data = np.empty(sum(len(request) for request in requests), dtype=np.uint8)
     np.concatenate([np.frombuffer(request, dtype=np.uint8) for request in requests] or [data], out=data)
     return data
+
+
+def _readable(body: bytes) -> bytes:
+    """The request as it is where `check` took it so, and otherwise rewritten. Raises as `_plain` does."""
+    return _plain(body) if _scanned([body]) is None else body
 
 
 def _plain(body: bytes) -> bytes:
