@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.benchmarks import ingest, payload
+from tests.benchmarks import ingest, payload, stages
 
 FEW = ("--rounds", "1", "--spans", "960", "--batch", "96")
 
@@ -68,3 +68,18 @@ def test_full_load_for_a_time(tmp_path: Path) -> None:
     assert run["sent"] > 0
     assert (run["lost"], run["doubled"]) == (0, 0)
     assert run["memory_mib_per_minute"] is not None
+
+
+def test_the_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "SERVICE_REQUESTS", 4)
+    page, file = tmp_path / "page.md", tmp_path / "costs.json"
+    page.write_text(f"before\n{stages.BEGIN}\nold\n{stages.END}\nafter\n")
+    stages.main(["--requests", "2", "--repeats", "1", "--write", str(page), "--json", str(file)])
+    costs: dict[str, float] = json.loads(file.read_text())
+    assert list(costs)[:4] == ["receive", "check", "spool", "decode"]
+    assert min(costs["decode"], costs["insert"], costs["the store's own"]) > 0
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith(f"{stages.END}\nafter\n")
+    assert "| decode |" in text
+    assert "old" not in text
