@@ -24,6 +24,7 @@ from tests.running import Running, service
 from tests.spans import Sent, request
 
 HANG_S = 30
+SAID_CHARACTERS = 3_000
 RAW_SHARE = 0.02
 """How many inputs are a broken connection instead of a broken body."""
 BODIES_A_CONNECTION = 1_000
@@ -85,7 +86,8 @@ def _end(up: Running, outcome: Outcome) -> None:
     for sign in ("Traceback", "cannot be processed", "refused for good", "stay in the spool"):
         lines = [line for line in up.said.splitlines() if sign in line]
         if lines:
-            outcome.problems.append(f"the service said {len(lines)} times: {lines[0][:300]}")
+            said = up.said[up.said.index(lines[0]) :]
+            outcome.problems.append(f"the service said {len(lines)} times: {said[:SAID_CHARACTERS]}")
 
 
 @contextlib.contextmanager
@@ -114,8 +116,10 @@ def _call(export: Any, body: bytes) -> str:
     try:
         export(body, timeout=HANG_S)
     except grpc.RpcError as error:
-        code: Any = cast("Any", error).code()
-        return "refused" if code is grpc.StatusCode.INVALID_ARGUMENT else f"answered {code.name}"
+        known: Any = error
+        if known.code() is grpc.StatusCode.INVALID_ARGUMENT:
+            return "refused"
+        return f"answered {known.code().name}: {(known.details() or '')[:200]}"
     return "accepted"
 
 
