@@ -231,27 +231,37 @@ def head(length: str) -> bytes:
     return f"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: {PROTOBUF}\r\n{length}\r\n\r\n".encode()
 
 
-def declared_over_grpc(length: int) -> bytes:
+def declared_over_grpc(length: int, path: bytes = METHOD.encode()) -> bytes:
     """HTTP/2's preface, SETTINGS, HEADERS, and DATA with the head of a message of that length."""
 
-    def literal(name: str, value: str) -> bytes:  # HPACK: a literal header field without indexing
-        return b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+    def literal(name: bytes, value: bytes) -> bytes:  # HPACK: a literal header field without indexing
+        return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
 
     def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
         return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
     headers = {
-        ":method": "POST",
-        ":scheme": "http",
-        ":path": METHOD,
-        ":authority": "x",
-        "te": "trailers",
-        "content-type": "application/grpc",
+        b":method": b"POST",
+        b":scheme": b"http",
+        b":path": path,
+        b":authority": b"x",
+        b"te": b"trailers",
+        b"content-type": b"application/grpc",
     }
     block = b"".join(literal(name, value) for name, value in headers.items())
     message = b"\x00" + length.to_bytes(4, "big") + b"\x0a"
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"")
     return preface + frame(1, 4, 1, block) + frame(0, 0, 1, message)
+
+
+def test_a_call_that_ends_grpcs_own_server_does_not_end_the_receiver(tmp_path: Path) -> None:
+    """A path that is no UTF-8 raises inside of grpcio (1.85), and it closes the port."""
+    with service(tmp_path / "data") as started:
+        for _ in range(2):
+            raw(started.grpc_port, declared_over_grpc(1, path=b"/x\xff"))
+            call(started, GOOD, wait_for_ready=True)
+        assert started.said.count("it is up again") == 2
+        assert started.stop() == 0
 
 
 def test_what_was_refused_is_in_quarantine_with_the_reason(running: Running, data_dir: Path) -> None:

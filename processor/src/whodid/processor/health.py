@@ -23,6 +23,7 @@ class Health:
     """The state of one process, or of all of them."""
 
     store_is_away: bool = False
+    grpc_is_down: bool = False
     # None where nothing is forwarded.
     forward_is_away: bool | None = None
     spool_bytes: int = 0
@@ -57,6 +58,7 @@ def total(healths: Iterable[Health]) -> Health:
     forwards = [health.forward_is_away for health in each if health.forward_is_away is not None]
     return Health(
         store_is_away=any(health.store_is_away for health in each),
+        grpc_is_down=any(health.grpc_is_down for health in each),
         forward_is_away=any(forwards) if forwards else None,
         spool_bytes=sum(health.spool_bytes for health in each),
         spool_max_bytes=sum(health.spool_max_bytes for health in each),
@@ -75,6 +77,8 @@ def judged(health: Health, *, max_age_s: float, stopping: bool) -> Health:
         found.append("the service is stopping")
     if health.store_is_away:
         found.append("the store is away")
+    if health.grpc_is_down:
+        found.append("OTLP/gRPC does not answer")
     if health.spool_bytes > NEARLY_FULL * health.spool_max_bytes:
         found.append(f"the spool is nearly full: over {NEARLY_FULL:.0%} of {health.spool_max_bytes} bytes")
     if health.spool_oldest_age_s > max_age_s:

@@ -82,7 +82,8 @@ class Ingest:
             say=say,
             recent=recent,
         )
-        self._grpc, self.grpc_port = _grpc_server(settings, self._intake, shared=shared)
+        self._grpc = _grpc(settings, self._intake, say, shared=shared)
+        self.grpc_port = self._grpc.port
         self._telemetry = telemetry.make(settings, self.grpc_port, ports.port_of(http_socket), folder.name)
         self._intake.telemetry = self._telemetry
         self._delivery = Delivery(self._spool, store, kept, say, self._telemetry)
@@ -124,6 +125,7 @@ class Ingest:
     def _figures(self) -> Health:
         return Health(
             store_is_away=self._delivery.store_is_away,
+            grpc_is_down=self._grpc.is_down,
             spool_bytes=self._spool.used_bytes,
             spool_max_bytes=self._settings.spool.max_bytes,
             forward_is_away=self._forwarder and self._forwarder.is_away,
@@ -143,10 +145,12 @@ class Ingest:
         watch("whodid.store.away", "1", lambda: int(self._delivery.store_is_away))
 
 
-def _grpc_server(settings: Settings, intake: Intake, *, shared: bool) -> tuple[Any, int]:
+def _grpc(
+    settings: Settings, intake: Intake, say: Callable[[str], None], *, shared: bool
+) -> grpc_receiver.Receiver:
     receiver = settings.receiver
     try:
-        return grpc_receiver.server(intake, receiver, shared=shared)
+        return grpc_receiver.Receiver(intake, receiver, say, shared=shared)
     except RuntimeError:
         raise WhodidError(
             f"cannot listen on {ports.at(receiver.host, receiver.grpc_port)}",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
 import socket
 
 from whodid.processor.errors import WhodidError
+
+LOOK_TIMEOUT_S = 2.0
 
 
 def bind(host: str, port: int, setting: str, *, shared: bool = False) -> socket.socket:
@@ -56,6 +59,19 @@ def reachable(host: str) -> str:
 
 def at(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def is_listened_on(host: str, port: int) -> bool:
+    """False where a connection is refused; a listener that is merely slow or out of handles still listens."""
+    try:
+        async with asyncio.timeout(LOOK_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(reachable(host), port)
+    except ConnectionRefusedError:
+        return False
+    except OSError:  # a TimeoutError is one
+        return True
+    writer.close()
+    return True
 
 
 def port_of(bound: socket.socket) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
 
+from whodid.processor import ports
 from whodid.processor.errors import WhodidError
 from whodid.processor.intake import Intake
 from whodid.processor.receivers import status
@@ -15,10 +17,13 @@ from whodid.processor.stages.decode import MalformedRequestError
 from whodid.processor.telemetry import GRPC
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from whodid.processor.settings import ReceiverSettings
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 MAX_CALLS_TO_REFUSE = 10_000
+LOOK_EVERY_S = 1.0
 _CODES = {
     status.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
     status.RESOURCE_EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -82,9 +87,64 @@ async def _abort(context: Any, error: WhodidError) -> None:
     await context.abort(_CODES[refusal.code], refusal.message)
 
 
-def server(
-    intake: Intake, settings: ReceiverSettings, *, shared: bool = False
-) -> tuple[grpc.aio.Server, int]:
+class Receiver:
+    """The server; and another on the same port where it ended by itself.
+
+    It does so, and without a word, when a sender's `:path` is no UTF-8 (seen in grpcio 1.85): whoever reaches
+    the port could end it. Raises RuntimeError when the port cannot be bound.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        settings: ReceiverSettings,
+        say: Callable[[str], None],
+        *,
+        shared: bool = False,
+    ) -> None:
+        self._intake = intake
+        self._say = say
+        self._shared = shared
+        self._server, self.port = _server(intake, settings, shared=shared)
+        self._settings = settings.model_copy(update={"grpc_port": self.port})
+        self._watch: asyncio.Task[None] | None = None
+        self.is_down = False
+
+    async def start(self) -> None:
+        """Takes calls from now on."""
+        await self._server.start()
+        self._watch = asyncio.create_task(self._keep_up())
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no more; what is in hand is answered, for `grace_s`."""
+        if self._watch is not None:
+            self._watch.cancel()
+        await self._server.stop(grace_s)
+
+    async def _keep_up(self) -> None:
+        # grpcio tells nobody that its server has ended, so we ask as a sender would. Where workers share the
+        # port, another one answers for this one; when the last has ended all of them come back.
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self.is_down = not await ports.is_listened_on(self._settings.host, self.port)
+            if self.is_down:
+                await self._replace()
+
+    async def _replace(self) -> None:
+        ended = self._server
+        try:
+            self._server, _ = _server(self._intake, self._settings, shared=self._shared)
+            await self._server.start()
+        except (RuntimeError, grpc.aio.UsageError) as error:
+            self._say(f"warning: OTLP/gRPC is down and cannot be started again yet: {error}")
+            return
+        self.is_down = False
+        self._say("warning: OTLP/gRPC had ended after a call that gRPC could not read; it is up again")
+        with contextlib.suppress(Exception):  # whatever it ended of
+            await ended.stop(0)
+
+
+def _server(intake: Intake, settings: ReceiverSettings, *, shared: bool) -> tuple[grpc.aio.Server, int]:
     """The server, bound but not started, and its port. gzip is gRPC's own, which bounds what comes out.
 
     `shared`: other processes of this service bind the same port. Raises RuntimeError when it cannot be bound.
