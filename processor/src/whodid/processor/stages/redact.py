@@ -15,16 +15,20 @@ from whodid.semconv.values import FindingRule
 
 REDACTED = "[redacted]"
 
-# As their issuers document them: OpenAI and Anthropic, AWS, GitHub, Slack, Google, PEM, JWT (RFC 7519).
-_SENSITIVE = (
-    r"sk-[A-Za-z0-9_-]{20,}"
-    r"|AKIA[0-9A-Z]{16}"
-    r"|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}"
-    r"|xox[abprs]-[A-Za-z0-9-]{10,}"
-    r"|AIza[0-9A-Za-z_-]{35}"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(-----END [A-Z ]*PRIVATE KEY-----)?"
-    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*"
+# As their issuers document them: OpenAI and Anthropic, AWS, GitHub, Slack, Google, PEM, JWT (RFC 7519). What
+# each begins with, in three bytes or more, and what follows, as a regular expression. The search and the
+# quick look before it are both made of this list: what the one finds, the other cannot miss.
+_SECRETS = (
+    ("sk-", r"[A-Za-z0-9_-]{20,}"),
+    ("AKIA", r"[0-9A-Z]{16}"),
+    *((f"gh{kind}_", r"[A-Za-z0-9]{36,}") for kind in "pousr"),
+    ("github_pat_", r"[A-Za-z0-9_]{22,}"),
+    *((f"xox{kind}-", r"[A-Za-z0-9-]{10,}") for kind in "abprs"),
+    ("AIza", r"[0-9A-Za-z_-]{35}"),
+    ("-----BEGIN ", r"[A-Z ]*PRIVATE KEY-----[^-]*(-----END [A-Z ]*PRIVATE KEY-----)?"),
+    ("eyJ", r"[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*"),
 )
+_SENSITIVE = "|".join(re.escape(beginning) + rest for beginning, rest in _SECRETS)
 _MAPS = (
     "events.attributes",
     "events.attributes_other",
@@ -82,36 +86,24 @@ def _may_hold_secret(texts: Any) -> bool:
     if data is None or data.size == 0:
         return False
     # An array may be a part of a longer one; what stands around it at worst costs a closer look.
-    return bool(_has_beginning(np.frombuffer(data, dtype=np.uint8), _BEGINNINGS))
+    return bool(_has_beginning(np.frombuffer(data, dtype=np.uint8), _PAIRS, _THIRDS))
 
 
-_BEGINNINGS = np.zeros(1 << 16, dtype=np.bool_)
-"""By two bytes, the first the lower: whether a secret may begin with them."""
-for _pair in (b"sk", b"AK", b"gh", b"gi", b"xo", b"AI", b"--", b"ey"):
-    _BEGINNINGS[int.from_bytes(_pair, "little")] = True
+_PAIRS = np.zeros(1 << 16, dtype=np.uint8)
+"""By two bytes, the first the lower: the row of `_THIRDS` where a secret begins with them, or 0."""
+_THIRDS = np.zeros((len(_SECRETS) + 1, 1 << 8), dtype=np.bool_)
+for _row, (_beginning, _) in enumerate(_SECRETS, start=1):
+    _pair = int.from_bytes(_beginning[:2].encode(), "little")
+    _PAIRS[_pair] = _PAIRS[_pair] or _row
+    _THIRDS[_PAIRS[_pair], ord(_beginning[2])] = True
 
 
 @compiled
-def _has_beginning(data: Any, beginnings: Any) -> bool:
-    """Whether there is anywhere what every secret of `_SENSITIVE` begins with."""
+def _has_beginning(data: Any, pairs: Any, thirds: Any) -> bool:
+    """Whether the first three bytes of a secret stand anywhere."""
     for at in range(len(data) - 2):
-        if not beginnings[data[at] | np.int64(data[at + 1]) << 8]:
-            continue
-        third = data[at + 2]
-        first = data[at]
-        if first == 0x73:  # sk-
-            found = third == 0x2D
-        elif first == 0x41:  # AKIA, AIza
-            found = third == (0x49 if data[at + 1] == 0x4B else 0x7A)
-        elif first == 0x67:  # ghp_ and its like, github_pat_
-            found = at + 3 < len(data) and (data[at + 3] == 0x5F or third == 0x74)
-        elif first == 0x78:  # xox
-            found = third == 0x78
-        elif first == 0x2D:  # -----BEGIN
-            found = third == 0x2D
-        else:  # eyJ
-            found = third == 0x4A
-        if found:
+        row = pairs[data[at] | np.int64(data[at + 1]) << 8]
+        if row and thirds[row, data[at + 2]]:
             return True
     return False
 
