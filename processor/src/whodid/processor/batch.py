@@ -48,7 +48,7 @@ class Attributes:
     kinds: npt.NDArray[np.uint8]
     texts: Strings
     names: tuple[str, ...]
-    """The keys, each once, in sorted order."""
+    """Keys, each once, in sorted order; some may occur only on a resource, a scope, an event or a link."""
 
     def entries(self, name: str) -> slice:
         """The entries with this key; an empty slice where there are none."""

@@ -13,7 +13,8 @@ import numpy as np
 from whodid.processor.stages.words import Int, compiled, is_ascii
 
 # What there is to count. The first five are also the tables that an attribute's owner may be in.
-SPANS, RESOURCES, SCOPES, EVENTS, LINKS, ENTRIES, OTHER_ENTRIES, KEYS, PREVIOUS, SEED = range(10)
+_COUNTERS = 10
+SPANS, RESOURCES, SCOPES, EVENTS, LINKS, ENTRIES, OTHER_ENTRIES, KEYS, PREVIOUS, SEED = range(_COUNTERS)
 OWNERS = (SPANS, RESOURCES, SCOPES, EVENTS, LINKS)
 
 # Columns of the tables. A text is two columns: where it starts, and its length.
@@ -26,7 +27,6 @@ SCOPE_RESOURCE, SCOPE_NAME, SCOPE_VERSION, SCOPE_URL, _SCOPE_WIDTH = 0, 1, 3, 5,
 EVENT_SPAN, EVENT_TIME, EVENT_NAME, _EVENT_WIDTH = 0, 1, 2, 4
 LINK_SPAN, LINK_TRACE_ID, LINK_ID, LINK_STATE, _LINK_WIDTH = 0, 1, 3, 5, 7
 ENTRY_TABLE, ENTRY_OWNER, ENTRY_CODE, ENTRY_KIND, ENTRY_VALUE, _ENTRY_WIDTH = 0, 1, 2, 3, 4, 6
-
 
 MAX_DEPTH = 60
 """How many messages deep an attribute's value may be: two for each array or map in another."""
@@ -83,10 +83,11 @@ def tables(counts: Any, seed: Int) -> Tables:
 
 def counts() -> Any:
     """For `count` to add to."""
-    return np.zeros(10, dtype=np.int64)
+    return np.zeros(_COUNTERS, dtype=np.int64)
 
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+_TAG_BYTES = 5  # 32 bits; protobuf takes no longer one, even of zeros
 
 KIND_EMPTY, KIND_STRING = 0, 1
 
@@ -122,8 +123,9 @@ def field(data: Any, at: Int, end: Int) -> tuple[Int, Int, Int, Int]:
         if length > end - at - 2:
             return 0, 0, 0, -1
         return np.int64(data[at] >> 3), BYTES, at + 2, at + 2 + length
+    start = at
     tag, at = varint(data, at, end)
-    if at < 0 or tag < 8 or tag > 0xFFFFFFFF:
+    if at < 0 or at - start > _TAG_BYTES or tag < 8 or tag > 0xFFFFFFFF:
         return 0, 0, 0, -1
     number, wire = tag >> 3, tag & 7
     if wire == BYTES:
@@ -142,6 +144,7 @@ def field(data: Any, at: Int, end: Int) -> tuple[Int, Int, Int, Int]:
 
 @compiled
 def fixed(data: Any, at: Int, size: Int) -> Int:
+    """A number of four or eight bytes, the lowest first."""
     value = np.uint64(0)
     for step in range(size):
         value |= np.uint64(data[at + step]) << np.uint64(8 * step)

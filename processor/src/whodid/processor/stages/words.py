@@ -69,11 +69,15 @@ def _store(_context: Any, data: Any, at: Any, value: Any) -> Any:  # noqa: ARG00
 if _library.config.DISABLE_JIT:  # the same as Python, for a debugger and for checks of every index
 
     def load(data: Any, at: Int) -> Any:
-        """The word that starts at a byte; all eight have to be in the data."""
+        """The word that starts at a byte; all eight have to be in the data. Raises IndexError."""
+        if not 0 <= at <= len(data) - SIZE:
+            raise IndexError(at)
         return np.uint64(int.from_bytes(data[at : at + SIZE].tobytes(), "little"))
 
     def store(data: Any, at: Int, value: Any) -> None:
-        """Puts a word where all eight bytes are in the data."""
+        """Puts a word where all eight bytes are in the data. Raises IndexError."""
+        if not 0 <= at <= len(data) - SIZE:
+            raise IndexError(at)
         data[at : at + SIZE] = np.frombuffer(int(value).to_bytes(SIZE, "little"), dtype=np.uint8)
 
 else:
