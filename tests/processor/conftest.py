@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from pathlib import Path
+
 import pytest
 
+from tests.clickhouse import ClickHouse, clickhouse
 from whodid.processor.stages.decode import warm_up
 
 
@@ -11,3 +15,15 @@ from whodid.processor.stages.decode import warm_up
 def compiled() -> None:
     """The decoder, compiled before a test's time is taken."""
     warm_up()
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Generator[ClickHouse]:
+    """A real ClickHouse on ports of its own."""
+    with clickhouse(tmp_path / "clickhouse") as started:
+        yield started

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,24 +21,13 @@ import httpx
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
-from tests.clickhouse import ClickHouse, clickhouse
+from tests.clickhouse import ClickHouse
 from tests.running import Running, environment, service, stored_span_ids
 from tests.spans import Sent, request
 from whodid.processor import segment
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 PROTOBUF = {"content-type": "application/x-protobuf"}
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Generator[ClickHouse]:
-    with clickhouse(tmp_path / "clickhouse") as started:
-        yield started
 
 
 def embedded(data_dir: Path) -> str:

@@ -7,28 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
 from pathlib import Path
 
 import httpx
-import pytest
 
-from tests.clickhouse import ClickHouse, clickhouse
+from tests.clickhouse import ClickHouse
 from tests.running import Running, environment, service, stored_span_ids
 from tests.spans import Sent, request
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Generator[ClickHouse]:
-    with clickhouse(tmp_path / "clickhouse") as started:
-        yield started
 
 
 def send(running: Running, count: int) -> list[str]:

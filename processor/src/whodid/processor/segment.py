@@ -81,12 +81,6 @@ class Segment:
             return None
 
     @property
-    def arrived_ns(self) -> int | None:
-        """When it was opened, just before its first request; None where the name is not ours."""
-        first = self.id.partition("-")[0]
-        return int(first) if first.isdecimal() else None
-
-    @property
     def arrived_on(self) -> datetime.date | None:
         """The day (UTC) of its first request, the same at every replay; None where the name is not ours."""
         opened_at_s = self.opened_at_s
