@@ -432,6 +432,8 @@ class TestReturned:
         (tmp_path / "quarantine" / "returned").mkdir()
         kept = tmp_path / "quarantine" / "segments" / f"{taken.id}.segment"
         kept.rename(tmp_path / "quarantine" / "returned" / kept.name)
+        spool.recount()
+        assert spool.used_bytes == used_bytes  # on its way back it still counts
         again = spool.take(5.0)
         assert again is not None
         assert (again.id, again.requests()) == (taken.id, [b"x" * 100])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -136,9 +137,13 @@ class Quarantine:
     def acknowledged_bytes(self) -> int:
         """What was acknowledged and is kept here takes: it counts against the spool's limit."""
         try:
-            return sum(each.size_bytes for each in entries(self._folder, _ACKNOWLEDGED))
+            here = sum(each.size_bytes for each in entries(self._folder, _ACKNOWLEDGED))
         except OSError:
-            return 0
+            here = 0
+        for path in self.returned():  # on its way back it is no less acknowledged, nor smaller
+            with contextlib.suppress(OSError):  # a worker has just taken it in
+                here += path.stat().st_size
+        return here
 
     def _known(self) -> dict[Path, int]:
         if self._kept is None:

@@ -274,6 +274,7 @@ class Spool:
             if not known:
                 with contextlib.suppress(OSError):  # another worker was faster, or it is tried again
                     self._take_in(path)
+                    self.recount()  # afterwards: for a moment it counts twice, and never not at all
 
     def _take_in(self, path: Path) -> None:
         """Moves a returned segment here with its marks. Raises OSError when it is gone."""
