@@ -121,3 +121,8 @@ def attribution(operation: str, *, user: str = "alice@acme.example", **more: Val
             attr.ATTRIBUTION_POLICY_CONTEXT_HASH: f"sha256:{'0' * 63}1",
         }
     return said | {str(getattr(attr, name)): value for name, value in more.items()}
+
+
+def garbage(size_bytes: int) -> bytes:
+    """Random bytes that are no protobuf. Of those alone one in a thousand is a message of unknown fields."""
+    return b"\xff" * 10 + os.urandom(size_bytes - 10)

@@ -18,7 +18,7 @@ from google.rpc import code_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from tests.running import Running, service, stored_span_ids
-from tests.spans import Sent, request
+from tests.spans import Sent, garbage, request
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 PROTOBUF = "application/x-protobuf"
@@ -83,7 +83,7 @@ class TestHttp:
         assert post(running, b"").status_code == 200
         assert post(running, b"{}", JSON).status_code == 200
 
-    @pytest.mark.parametrize("body", [os.urandom(3000), GOOD[:-3], b"\x0a\xff\xff\xff\xff\x07", b"{}"])
+    @pytest.mark.parametrize("body", [garbage(3000), GOOD[:-3], b"\x0a\xff\xff\xff\xff\x07", b"{}"])
     def test_what_is_no_protobuf_is_final(self, running: Running, body: bytes) -> None:
         answer = post(running, body)
         assert answer.status_code == 400
@@ -189,7 +189,7 @@ class TestHttp:
 
 @pytest.mark.usefixtures("good_next")
 class TestGrpc:
-    @pytest.mark.parametrize("body", [os.urandom(3000), GOOD[:-3], b"\x0a\xff\xff\xff\xff\x07"])
+    @pytest.mark.parametrize("body", [garbage(3000), GOOD[:-3], b"\x0a\xff\xff\xff\xff\x07"])
     def test_what_is_no_protobuf_is_final(self, running: Running, body: bytes) -> None:
         with pytest.raises(grpc.RpcError) as caught:
             call(running, body)
@@ -265,10 +265,10 @@ def test_a_call_that_ends_grpcs_own_server_does_not_end_the_receiver(tmp_path: P
 
 
 def test_what_was_refused_is_in_quarantine_with_the_reason(running: Running, data_dir: Path) -> None:
-    garbage = os.urandom(100)
-    assert post(running, garbage).status_code == 400
+    body = garbage(100)
+    assert post(running, body).status_code == 400
     folder = data_dir / "quarantine" / "requests"
-    kept = [path for path in folder.glob("*.request") if path.read_bytes() == garbage]
+    kept = [path for path in folder.glob("*.request") if path.read_bytes() == body]
     assert len(kept) == 1
     assert "ExportTraceServiceRequest" in kept[0].with_suffix(".reason.txt").read_text()
 

@@ -23,7 +23,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from tests.clickhouse import ClickHouse
 from tests.running import Running, environment, service, stored_span_ids
-from tests.spans import Sent, request
+from tests.spans import Sent, garbage, request
 from whodid.processor import segment
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -317,8 +317,8 @@ class TestBounds:
 
 def test_one_request_that_cannot_be_processed_does_not_hold_up_the_others(data_dir: Path) -> None:
     """Nothing like it gets past the receivers' check; a bug, or a bit that fell over on the disk, might."""
-    sound, garbage = [Sent(), Sent()], os.urandom(300)
-    bodies = [request(sound[0]), garbage, request(sound[1])]
+    sound, bad = [Sent(), Sent()], garbage(300)
+    bodies = [request(sound[0]), bad, request(sound[1])]
     (data_dir / "spool").mkdir(parents=True)
     content = b"".join(segment.frame(body) + body for body in bodies)
     (data_dir / "spool" / f"{segment.new_id()}.segment").write_bytes(content)
@@ -327,7 +327,7 @@ def test_one_request_that_cannot_be_processed_does_not_hold_up_the_others(data_d
         assert "is kept in quarantine" in running.said
     assert stored_span_ids(embedded(data_dir)) == {span.span_id.hex(): 1 for span in sound}
     (kept,) = (data_dir / "quarantine" / "segments").glob("*.segment")
-    assert segment.parse(kept.read_bytes()).bodies == [garbage]
+    assert segment.parse(kept.read_bytes()).bodies == [bad]
 
 
 def test_a_corrupt_record_is_kept_and_what_follows_is_stored(data_dir: Path) -> None:
