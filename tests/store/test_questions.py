@@ -12,8 +12,13 @@ from tests.spans import Sent, attribution, request
 from whodid.processor import pipeline
 from whodid.semconv import attributes as attr
 from whodid.semconv.values import EvidenceLevel
-from whodid.store import Store, questions
+from whodid.store import Store
 from whodid.store.questions import AmbiguousIdError, UnknownIdError
+from whodid.store.questions.trace import TraceParameters
+from whodid.store.questions.trace import trace as ask_trace
+from whodid.store.questions.who import WhoParameters
+from whodid.store.questions.who import who as ask_who
+from whodid.store.records import TraceRecord, WhoRecord
 
 CONTEXT = '{"principal":{"id":"alice@acme.example"}}'
 CONTEXT_HASH = f"sha256:{hashlib.sha256(CONTEXT.encode()).hexdigest()}"
@@ -24,6 +29,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened = Store.open(f"chdb://{tmp_path / 'store'}")
     yield opened
     opened.close()
+
+
+def who(store: Store, id_: str) -> WhoRecord:
+    return ask_who(store.reader(), WhoParameters(id=id_))
+
+
+def trace(store: Store, trace_id: str) -> TraceRecord:
+    return ask_trace(store.reader(), TraceParameters(trace_id=trace_id))
 
 
 def put(store: Store, *spans: Sent) -> None:
@@ -56,7 +69,7 @@ class TestWho:
     def test_a_whole_record(self, store: Store) -> None:
         agent, decision, execution = action()
         put(store, agent, decision, execution)
-        record = questions.who(store, "action-1")
+        record = who(store, "action-1")
 
         assert record.actor.name.value == "support-agent"
         assert record.principal.id.value == "alice@acme.example"
@@ -75,12 +88,12 @@ class TestWho:
         ids = {"action-1": "action_id", "call-1": "tool_call_id", "req-1": "correlation_id"}
         ids |= {span.span_id.hex(): "span_id" for span in spans[1:]}
         for id_, matched_by in ids.items():
-            record = questions.who(store, id_)
+            record = who(store, id_)
             assert (record.action_id, record.matched_by) == ("action-1", matched_by)
 
     def test_evidence_is_propagated_only_where_the_parent_says_the_same(self, store: Store) -> None:
         put(store, *action(ATTRIBUTION_TASK_ID="task-2"))
-        record = questions.who(store, "action-1")
+        record = who(store, "action-1")
         assert record.principal.id.evidence is EvidenceLevel.PROPAGATED
         assert record.task.id.evidence is EvidenceLevel.SELF_ASSERTED
         assert record.credential.id.evidence is EvidenceLevel.MISSING
@@ -89,11 +102,11 @@ class TestWho:
     def test_a_parent_that_arrives_later_changes_the_evidence(self, store: Store) -> None:
         agent, decision, execution = action()
         put(store, decision, execution)
-        before = questions.who(store, "action-1")
+        before = who(store, "action-1")
         assert before.principal.id.evidence is EvidenceLevel.SELF_ASSERTED
         assert any("that is not in the store" in gap for gap in before.gaps)
         put(store, agent)
-        after = questions.who(store, "action-1")
+        after = who(store, "action-1")
         assert after.principal.id.evidence is EvidenceLevel.PROPAGATED
         assert after.gaps == []
 
@@ -104,7 +117,7 @@ class TestWho:
             attr.ATTRIBUTION_POLICY_ENFORCEMENT_ACTION: "blocked",
         }
         put(store, agent, decision)
-        record = questions.who(store, "call-1")
+        record = who(store, "call-1")
         assert record.outcome.status == "denied"
         assert record.tool.name.value == "lookup_order"
         assert record.gaps == []
@@ -113,15 +126,12 @@ class TestWho:
         agent, decision, execution = action()
         decision.attributes[attr.ATTRIBUTION_POLICY_ENFORCEMENT_ACTION] = "blocked"
         put(store, agent, decision, execution)
-        assert (
-            "the action was held back, and yet a span shows that it ran"
-            in questions.who(store, "call-1").gaps
-        )
+        assert "the action was held back, and yet a span shows that it ran" in who(store, "call-1").gaps
 
     def test_an_action_that_was_allowed_and_never_seen_is_a_gap(self, store: Store) -> None:
         agent, decision, _ = action()
         put(store, agent, decision)
-        record = questions.who(store, "call-1")
+        record = who(store, "call-1")
         assert record.outcome.status == "not_recorded"
         assert record.outcome.evidence is EvidenceLevel.MISSING
         assert record.gaps == ["no span shows that the action ran, nor that it was held back"]
@@ -130,7 +140,7 @@ class TestWho:
         agent, decision, execution = action(ERROR_TYPE="TimeoutError")
         execution.error = True
         put(store, agent, decision, execution)
-        outcome = questions.who(store, "call-1").outcome
+        outcome = who(store, "call-1").outcome
         assert (outcome.status, outcome.error_type) == ("failed", "TimeoutError")
 
     @pytest.mark.parametrize(("digest", "covers"), [("sha256:same", True), ("sha256:other", False)])
@@ -147,14 +157,14 @@ class TestWho:
             )
         )
         put(store, *spans, approval)
-        record = questions.who(store, "action-1")
+        record = who(store, "action-1")
         assert record.approval.approver.value == "bob@acme.example"
         assert record.approval.covers_action is covers
         assert ("the approval is for other arguments than the action's" in record.gaps) is not covers
 
     def test_an_approval_that_is_not_there_is_a_gap(self, store: Store) -> None:
         put(store, *action(ATTRIBUTION_APPROVAL_ID="apr-9"))
-        record = questions.who(store, "action-1")
+        record = who(store, "action-1")
         assert record.gaps == ["the action names an approval that is not in the store"]
         assert record.approval.approver.evidence is EvidenceLevel.MISSING
 
@@ -166,14 +176,14 @@ class TestWho:
             parent_id=execution.span_id,
         )
         put(store, agent, decision, execution, server)
-        gaps = questions.who(store, "action-1").gaps
+        gaps = who(store, "action-1").gaps
         assert any("disagree about attribution.principal.id" in gap and "mallory" in gap for gap in gaps)
 
     def test_a_changed_context_does_not_pass_for_the_evaluated_one(self, store: Store) -> None:
         agent, decision, execution = action()
         decision.attributes[attr.ATTRIBUTION_POLICY_CONTEXT_VALUE] = CONTEXT.replace("alice", "bob")
         put(store, agent, decision, execution)
-        record = questions.who(store, "action-1")
+        record = who(store, "action-1")
         assert record.decision.context_matches_hash is False
         assert "the decision's recorded context does not have its recorded digest" in record.gaps
 
@@ -183,13 +193,13 @@ class TestWho:
         again = Sent(**vars(spans[2]))
         again.attributes = attribution("execute_tool", user="mallory@acme.example")
         put(store, again)
-        record = questions.who(store, "action-1")
+        record = who(store, "action-1")
         assert any("was sent twice with different content" in gap for gap in record.gaps)
 
     def test_a_span_of_another_instrumentation_lacks_what_it_lacks(self, store: Store) -> None:
         tool = Sent(attributes={"openinference.span.kind": "TOOL", "tool.name": "search"})
         put(store, tool)
-        record = questions.who(store, tool.span_id.hex())
+        record = who(store, tool.span_id.hex())
         assert record.tool.name.value == "search"
         assert record.action_id is None
         assert record.principal.id == record.actor.name
@@ -201,23 +211,23 @@ class TestWho:
     def test_an_id_that_nothing_has(self, store: Store, id_: str) -> None:
         put(store, *action())
         with pytest.raises(UnknownIdError):
-            questions.who(store, id_)
+            who(store, id_)
 
     def test_an_ambiguous_id_lists_what_it_may_mean(self, store: Store) -> None:
         put(store, *action(ATTRIBUTION_CORRELATION_ID="req-1"))
         put(store, *action(ATTRIBUTION_CORRELATION_ID="req-1", ATTRIBUTION_ACTION_ID="action-2"))
         with pytest.raises(AmbiguousIdError) as raised:
-            questions.who(store, "req-1")
+            who(store, "req-1")
         assert sorted(candidate.ask for candidate in raised.value.candidates) == ["action-1", "action-2"]
         for candidate in raised.value.candidates:
-            assert questions.who(store, candidate.ask).action_id == candidate.ask
+            assert who(store, candidate.ask).action_id == candidate.ask
 
 
 class TestTrace:
     def test_a_tree(self, store: Store) -> None:
         agent, decision, execution = action()
         put(store, execution, decision, agent)
-        record = questions.trace(store, agent.trace_id.hex().upper())
+        record = trace(store, agent.trace_id.hex().upper())
         assert [(line.depth, line.name) for line in record.lines] == [
             (0, "invoke_agent"),
             (1, "evaluate_policy"),
@@ -229,17 +239,17 @@ class TestTrace:
     def test_a_missing_parent_is_shown_as_such(self, store: Store) -> None:
         _, _, execution = action()
         put(store, execution)
-        (line,) = questions.trace(store, execution.trace_id.hex()).lines
+        (line,) = trace(store, execution.trace_id.hex()).lines
         assert (line.depth, line.parent_missing) == (0, True)
 
     def test_spans_that_are_each_other_s_parents_are_shown_once(self, store: Store) -> None:
         one, two = Sent(name="one"), Sent(name="two")
         two.trace_id, two.parent_id, one.parent_id = one.trace_id, one.span_id, two.span_id
         put(store, one, two)
-        record = questions.trace(store, one.trace_id.hex())
+        record = trace(store, one.trace_id.hex())
         assert sorted(line.name for line in record.lines) == ["one", "two"]
 
     @pytest.mark.parametrize("id_", ["0" * 32, "xyz", ""])
     def test_a_trace_that_is_not_there(self, store: Store, id_: str) -> None:
         with pytest.raises(UnknownIdError):
-            questions.trace(store, id_)
+            trace(store, id_)

@@ -14,10 +14,11 @@ from tests.spans import Sent, attribution, request
 from whodid.processor import pipeline
 from whodid.processor.arrow import pa
 from whodid.processor.stages.seal import Sealed
-from whodid.store import Store, StoreRefusedError, StoreUnavailableError, questions
+from whodid.store import Store, StoreRefusedError, StoreUnavailableError
 from whodid.store import store as store_module
 from whodid.store.connection import Location, StoreUrlError, connect
 from whodid.store.migrations import SchemaError
+from whodid.store.questions.who import WhoParameters, who
 from whodid.store.schema import registry_columns, span_columns
 
 
@@ -55,7 +56,7 @@ def test_what_is_inserted_is_there_and_once_for_a_token(url: str) -> None:
     for _ in range(3):
         store.insert(one, "segment-1")
     store.insert(batch(), "segment-2")
-    record = questions.who(store, one.spans.column("span_id")[0].as_py().hex())
+    record = who(store.reader(), WhoParameters(id=one.spans.column("span_id")[0].as_py().hex()))
     store.close()
     assert record.principal.id.value == "alice@acme.example"
     assert run(url, "SELECT count() FROM {database}.spans") == [(8,)]

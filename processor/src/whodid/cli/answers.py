@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
@@ -15,23 +14,23 @@ from whodid.processor.errors import WhodidError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pydantic import BaseModel
-
     from whodid.processor.settings import Settings
-    from whodid.store import Store
+    from whodid.store.questions.question import Parameters, Question
+    from whodid.store.records import Record
 
 TIMEOUT_S = 60
 
-RecordT = TypeVar("RecordT", bound="BaseModel")
+ParametersT = TypeVar("ParametersT", bound="Parameters")
+AnswerT = TypeVar("AnswerT", bound="Record")
 
 
 def ask(
     path: str,
     id_: str,
-    record: type[RecordT],
-    question: Callable[[Store, str], RecordT],
+    question: Question[ParametersT, AnswerT],
+    parameters: ParametersT,
     data_dir: Path | None,
-) -> RecordT:
+) -> AnswerT:
     """The answer to a question about `id_`: from the service that runs on the data folder, or from its store.
 
     `path`: the question's path below `/api/v1`. Raises WhodidError.
@@ -41,11 +40,13 @@ def ask(
     loaded = settings.load({"data_dir": data_dir} if data_dir else {})
     running = announcement.read(loaded.data_dir)
     if running is not None:
-        return record.model_validate(_get(f"{running.api}/api/v1/{path}/{quote(id_, safe='')}"))
-    return _from_store(loaded, id_, question)
+        return question.answer.model_validate(_get(f"{running.api}/api/v1/{path}/{quote(id_, safe='')}"))
+    return _from_store(loaded, question, parameters)
 
 
-def _from_store(loaded: Settings, id_: str, question: Callable[[Store, str], RecordT]) -> RecordT:
+def _from_store(
+    loaded: Settings, question: Question[ParametersT, AnswerT], parameters: ParametersT
+) -> AnswerT:
     from whodid.processor.lock import DataLock
     from whodid.store import Store
 
@@ -60,7 +61,7 @@ def _from_store(loaded: Settings, id_: str, question: Callable[[Store, str], Rec
             loaded.store_url, database=loaded.store.database, retention_days=loaded.store.retention_days
         )
         try:
-            return question(store, id_)
+            return question.ask(store.reader(), parameters)
         finally:
             store.close()
 

@@ -173,8 +173,7 @@ def _run_agents(service: Service) -> dict[str, str]:
 
 def _print_answers(service: Service, calls: dict[str, str]) -> None:
     from whodid.cli import answers, show
-    from whodid.store import questions
-    from whodid.store.records import TraceRecord
+    from whodid.store.questions.trace import QUESTION, TraceParameters
 
     records = {story: _wait_for(service, calls[story]) for story in _STORIES}
     for story, title in _STORIES.items():
@@ -182,19 +181,21 @@ def _print_answers(service: Service, calls: dict[str, str]) -> None:
         show.record(records[story])
     trace_id = records["denied"].trace_ids[0]
     click.echo(f"\nAll that happened: whodid trace {trace_id}\n")
-    show.trace(answers.ask("traces", trace_id, TraceRecord, questions.trace, service.data_dir))
+    show.trace(
+        answers.ask("traces", trace_id, QUESTION, TraceParameters(trace_id=trace_id), service.data_dir)
+    )
 
 
 def _wait_for(service: Service, call_id: str) -> WhoRecord:
     """The record of an action as soon as its outcome is stored: the service stores in segments."""
     from whodid.cli import answers
-    from whodid.store import questions
-    from whodid.store.records import WhoRecord
+    from whodid.store.questions import UnknownIdError
+    from whodid.store.questions.who import QUESTION, WhoParameters
 
     deadline_s = time.monotonic() + ANSWERS_TIMEOUT_S
     while time.monotonic() < deadline_s:
-        with contextlib.suppress(questions.UnknownIdError):
-            record = answers.ask("who", call_id, WhoRecord, questions.who, service.data_dir)
+        with contextlib.suppress(UnknownIdError):
+            record = answers.ask("who", call_id, QUESTION, WhoParameters(id=call_id), service.data_dir)
             if record.outcome.status != "not_recorded":
                 return record
         time.sleep(0.1)

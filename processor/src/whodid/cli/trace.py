@@ -21,10 +21,9 @@ def command(trace_id: str, as_json: bool, data_dir: Path | None) -> None:
     ID is a trace id; `whodid who` names the trace of an action.
     """
     from whodid.cli import answers, show
-    from whodid.store import questions
-    from whodid.store.records import TraceRecord
+    from whodid.store.questions.trace import QUESTION, TraceParameters
 
-    record = answers.ask("traces", trace_id, TraceRecord, questions.trace, data_dir)
+    record = answers.ask("traces", trace_id, QUESTION, TraceParameters(trace_id=trace_id), data_dir)
     if as_json:
         print(record.model_dump_json(indent=2))
     else:

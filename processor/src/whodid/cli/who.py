@@ -23,12 +23,12 @@ def command(id_: str, as_json: bool, data_dir: Path | None) -> None:
     evidence: verified, propagated, self_asserted or missing.
     """
     from whodid.cli import answers, show
-    from whodid.store import questions
-    from whodid.store.records import WhoRecord
+    from whodid.store.questions import AmbiguousIdError
+    from whodid.store.questions.who import QUESTION, WhoParameters
 
     try:
-        record = answers.ask("who", id_, WhoRecord, questions.who, data_dir)
-    except questions.AmbiguousIdError as error:
+        record = answers.ask("who", id_, QUESTION, WhoParameters(id=id_), data_dir)
+    except AmbiguousIdError as error:
         for each in error.candidates:
             line = f"{each.ask}  {each.operation} {each.tool}  for {each.principal or '—'}"
             print(show.plain(line), file=sys.stderr)

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from whodid.processor.errors import WhodidError
-from whodid.store import StoreUnavailableError, questions
-from whodid.store.questions import AmbiguousIdError, UnknownIdError
+from whodid.store import StoreUnavailableError
+from whodid.store.questions import QUESTIONS, AmbiguousIdError, AnyQuestion, UnknownIdError
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
     from starlette.requests import Request
 
     from whodid.store import Store
-
-MAX_ID_CHARACTERS = 1024
 
 
 def routes(store: Store) -> list[Route]:
     """The API's routes, answered from `store`."""
 
     async def who(request: Request) -> Response:
-        return await _answer(lambda: questions.who(store, request.path_params["id"][:MAX_ID_CHARACTERS]))
+        return await _answer(store, QUESTIONS["who"], {"id": request.path_params["id"]})
 
     async def trace(request: Request) -> Response:
-        return await _answer(lambda: questions.trace(store, request.path_params["id"][:MAX_ID_CHARACTERS]))
+        return await _answer(store, QUESTIONS["trace"], {"trace_id": request.path_params["id"]})
 
     return [
         # An id may be anything that a framework calls a tool call, slashes included.
@@ -38,9 +35,12 @@ def routes(store: Store) -> list[Route]:
     ]
 
 
-async def _answer(ask: Callable[[], BaseModel]) -> Response:
+async def _answer(store: Store, question: AnyQuestion, given: dict[str, str]) -> Response:
     try:
-        record = await run_in_threadpool(ask)
+        parameters = question.parameters.model_validate(given)
+        record = await run_in_threadpool(question.ask, store.reader(), parameters)
+    except ValidationError as error:
+        return problem(400, WhodidError(str(error.errors()[0]["msg"]), "see docs/cli.md"))
     except UnknownIdError as error:
         return problem(404, error)
     except AmbiguousIdError as error:

@@ -1,5 +1,6 @@
 """ClickHouse: the schema, the writer and the attribution questions."""
 
-from whodid.store.store import Store, StoreRefusedError, StoreUnavailableError
+from whodid.store.reader import Limits, Reader
+from whodid.store.store import QueryTooBroadError, Store, StoreRefusedError, StoreUnavailableError
 
-__all__ = ["Store", "StoreRefusedError", "StoreUnavailableError"]
+__all__ = ["Limits", "QueryTooBroadError", "Reader", "Store", "StoreRefusedError", "StoreUnavailableError"]

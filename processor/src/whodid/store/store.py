@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from whodid.processor.errors import WhodidError
 from whodid.store import migrations
 from whodid.store.connection import Location, connect
+from whodid.store.reader import DEFAULT_TENANT, Limits, Reader
 
 if TYPE_CHECKING:
     from whodid.processor.arrow import Table
@@ -40,12 +41,27 @@ _FOR_GOOD = frozenset(
 )
 
 
+# A query that went beyond one of the limits it was given.
+_TOO_BROAD = {
+    158: "rows read",  # TOO_MANY_ROWS
+    159: "time",  # TIMEOUT_EXCEEDED
+    160: "time",  # TOO_SLOW
+    241: "memory",  # MEMORY_LIMIT_EXCEEDED
+    307: "bytes read",  # TOO_MANY_BYTES
+    396: "rows or bytes",  # TOO_MANY_ROWS_OR_BYTES
+}
+
+
 class StoreUnavailableError(WhodidError):
     """The store did not answer, or cannot work now; the same insert may succeed later."""
 
 
 class StoreRefusedError(WhodidError):
     """The store will never take these rows."""
+
+
+class QueryTooBroadError(WhodidError):
+    """A question would read, take or hold more than its limits allow."""
 
 
 class Store:
@@ -91,18 +107,33 @@ class Store:
         self._insert("findings", sealed.findings, token)
         self._insert("spans", sealed.spans, token)
 
-    def rows(self, query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The rows of one of the queries in `sql/`, with typed parameters (`{name:Type}`).
+    def reader(self, tenant: str = DEFAULT_TENANT, limits: Limits | None = None) -> Reader:
+        """What the questions ask: this store, as `tenant` may read it."""
+        return Reader(self, tenant, limits or Limits())
 
-        Raises StoreUnavailableError.
-        """
+    def query_text(self, query: str) -> str:
+        """One of the queries in `sql/`, with the database's name in it."""
         text = resources.files("whodid.store").joinpath("sql", f"{query}.sql").read_text()
+        return text.replace("{database}", self.database)
+
+    def select(
+        self, text: str, parameters: Mapping[str, Any], settings: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """The rows of a query with typed parameters (`{name:Type}`). Readers call it; nothing else has to.
+
+        Raises StoreUnavailableError, and QueryTooBroadError when it went beyond a limit in `settings`.
+        """
         try:
             result = self._client.query(
-                text.replace("{database}", self.database), parameters=dict(parameters), tz_mode="aware"
+                text, parameters=dict(parameters), settings=dict(settings), tz_mode="aware"
             )
             return list(result.named_results())
         except Exception as error:
+            if (limit := _TOO_BROAD.get(getattr(error, "code", None) or 0)) is not None:
+                raise QueryTooBroadError(
+                    f"the question went beyond its limit of {limit}",
+                    "ask for less time with --since and --until, or filter by agent, principal or credential",
+                ) from error
             raise _translated(error, self._location) from error
 
     def close(self) -> None:

@@ -1,7 +1,17 @@
-"""The attribution questions: each a function of the store with a typed answer."""
+"""The attribution questions: each in a module of its own, with typed parameters and a typed answer."""
 
+from whodid.store.questions import trace as _trace
+from whodid.store.questions import who as _who
 from whodid.store.questions.lookup import AmbiguousIdError, UnknownIdError
-from whodid.store.questions.trace import trace
-from whodid.store.questions.who import who
+from whodid.store.questions.question import AnyQuestion, Question
 
-__all__ = ["AmbiguousIdError", "UnknownIdError", "trace", "who"]
+QUESTIONS: dict[str, AnyQuestion] = {
+    question.name: question
+    for question in (
+        _who.QUESTION,
+        _trace.QUESTION,
+    )
+}
+"""By name. To add one: a module here, its SQL in `sql/`, its page in `docs/questions/`, its test."""
+
+__all__ = ["QUESTIONS", "AmbiguousIdError", "AnyQuestion", "Question", "UnknownIdError"]

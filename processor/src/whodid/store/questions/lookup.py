@@ -10,11 +10,9 @@ from whodid.processor.errors import WhodidError
 from whodid.store.records import Candidate
 
 if TYPE_CHECKING:
-    from whodid.store.store import Store
+    from whodid.store.reader import Reader
 
 MAX_CANDIDATES = 20
-TENANT = ""
-"""The only tenant there is so far."""
 
 
 class UnknownIdError(WhodidError):
@@ -40,14 +38,14 @@ class Target:
     traces: tuple[str, ...]
 
 
-def find(store: Store, id_: str) -> Target:
+def find(reader: Reader, id_: str) -> Target:
     """The one action or span that `id_` means.
 
     Raises UnknownIdError and AmbiguousIdError.
     """
     span = id_.lower() if re.fullmatch(r"[0-9a-fA-F]{16}", id_) else ""
     # An empty column means that the attribute is missing, so an empty id would mean every span without one.
-    rows = store.rows("candidates", {"id": id_, "span": span, "tenant": TENANT}) if id_ else []
+    rows = reader.rows("candidates", {"id": id_, "span": span}) if id_ else []
     if not rows:
         raise UnknownIdError(
             f"no span, tool call, action or correlation id {id_!r} is in the store",

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from whodid.semconv.registry import ATTRIBUTES
 from whodid.semconv.values import EvidenceLevel
-from whodid.store.questions.lookup import TENANT
 from whodid.store.records import Answer, Finding
 
 if TYPE_CHECKING:
-    from whodid.store.store import Store
+    from whodid.store.reader import Reader
 
 MAX_SPANS = 10_000
 """How many spans one answer looks at."""
@@ -102,13 +101,13 @@ class Spans:
         return Answer(value=value, evidence=EvidenceLevel.SELF_ASSERTED, spans=[span.id])
 
 
-def load(store: Store, traces: Iterable[str], approvals: Iterable[str] = ()) -> Spans:
+def load(reader: Reader, traces: Iterable[str], approvals: Iterable[str] = ()) -> Spans:
     """Every span of some traces, and the spans that resolve some approvals in whichever trace."""
-    parameters = {"traces": list(traces), "approvals": list(approvals), "tenant": TENANT, "limit": MAX_SPANS}
-    return Spans(store.rows("spans", parameters))
+    parameters = {"traces": list(traces), "approvals": list(approvals), "limit": MAX_SPANS}
+    return Spans(reader.rows("spans", parameters))
 
 
-def findings(store: Store, traces: Iterable[str]) -> list[Finding]:
+def findings(reader: Reader, traces: Iterable[str]) -> list[Finding]:
     """What is wrong with the spans of some traces."""
-    rows = store.rows("findings", {"traces": list(traces), "tenant": TENANT, "limit": MAX_SPANS})
+    rows = reader.rows("findings", {"traces": list(traces), "limit": MAX_SPANS})
     return [Finding.model_validate(row) for row in rows]

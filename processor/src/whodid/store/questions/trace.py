@@ -6,32 +6,42 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from whodid.semconv import attributes as attr
 from whodid.store.questions.lookup import UnknownIdError
+from whodid.store.questions.question import Parameters, Question
 from whodid.store.questions.spans import MAX_SPANS, Span, Spans, findings, load
 from whodid.store.records import TraceLine, TraceRecord
 
 if TYPE_CHECKING:
-    from whodid.store.store import Store
+    from whodid.store.reader import Reader
 
 
-def trace(store: Store, trace_id: str) -> TraceRecord:
-    """The trace with this id (32 hexadecimal digits).
+class TraceParameters(Parameters):
+    """What `trace` is asked with."""
+
+    trace_id: str = Field(max_length=1024, description="The trace's id: 32 hexadecimal digits.")
+
+
+def trace(reader: Reader, parameters: TraceParameters) -> TraceRecord:
+    """The whole trace, as a tree.
 
     Raises UnknownIdError.
     """
+    trace_id = parameters.trace_id
     if not re.fullmatch(r"[0-9a-fA-F]{32}", trace_id):
         raise UnknownIdError(
             f"{trace_id!r} is no trace id",
             "a trace id is 32 hexadecimal digits; `whodid who` takes the other ids and names the trace",
         )
     trace_id = trace_id.lower()
-    spans = load(store, [trace_id])
+    spans = load(reader, [trace_id])
     if not spans.all:
         raise UnknownIdError(
             f"no span of trace {trace_id} is in the store", "check the id, and that the agent sends here"
         )
-    wrong = Counter(finding.span for finding in findings(store, [trace_id]))
+    wrong = Counter(finding.span for finding in findings(reader, [trace_id]))
     return TraceRecord(
         trace_id=trace_id,
         lines=[_line(spans, span, depth, wrong[span.id]) for span, depth in _depth_first(spans)],
@@ -81,3 +91,8 @@ def _line(spans: Spans, span: Span, depth: int, finding_count: int) -> TraceLine
         parent_missing=span.parent_id is not None and spans.parent(span) is None,
         findings=finding_count,
     )
+
+
+QUESTION = Question(
+    "trace", "What happened in this trace, in which order?", TraceParameters, TraceRecord, trace
+)

@@ -6,15 +6,18 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic import Field
+
 from whodid.semconv import attributes as attr
 from whodid.semconv.values import EvidenceLevel, PolicyEnforcementAction
 from whodid.store import records
 from whodid.store.questions import lookup
+from whodid.store.questions.question import MAX_ID_CHARACTERS, Parameters, Question
 from whodid.store.questions.spans import Span, Spans, findings, load
 from whodid.store.records import WhoRecord
 
 if TYPE_CHECKING:
-    from whodid.store.store import Store
+    from whodid.store.reader import Reader
 
 _AGREED = (
     attr.GEN_AI_AGENT_NAME,
@@ -28,23 +31,31 @@ _AGREED = (
 """What all spans of one action have to agree on, in whichever process they were made."""
 
 
-def who(store: Store, id_: str) -> WhoRecord:
-    """The record of the action that `id_` means.
+class WhoParameters(Parameters):
+    """What `who` is asked with."""
 
-    `id_`: the id of a span (16 hexadecimal digits), of a tool call, of an action, or a correlation id.
+    id: str = Field(
+        max_length=MAX_ID_CHARACTERS,
+        description="A span's id (16 hexadecimal digits), a tool call's, an action's, or a correlation id.",
+    )
+
+
+def who(reader: Reader, parameters: WhoParameters) -> WhoRecord:
+    """The record of the action that the id means.
+
     Raises UnknownIdError, AmbiguousIdError and StoreUnavailableError.
     """
-    target = lookup.find(store, id_)
-    spans = load(store, target.traces)
+    target = lookup.find(reader, parameters.id)
+    spans = load(reader, target.traces)
     approvals = {
         text for span in _of_action(spans, target) if (text := span.text(attr.ATTRIBUTION_APPROVAL_ID))
     }
     if approvals:
-        spans = load(store, target.traces, approvals)
+        spans = load(reader, target.traces, approvals)
     action = _Action(spans, target)
     of_action = {span.id for span in action.spans}
-    found = [finding for finding in findings(store, target.traces) if finding.span in of_action]
-    return action.record(id_, found)
+    found = [finding for finding in findings(reader, target.traces) if finding.span in of_action]
+    return action.record(parameters.id, found)
 
 
 def _of_action(spans: Spans, target: lookup.Target) -> list[Span]:
@@ -247,3 +258,6 @@ def _json_object(text: str | None) -> dict[str, Any] | None:
     except ValueError:
         return None
     return cast(dict[str, Any], value) if isinstance(value, dict) else None
+
+
+QUESTION = Question("who", "Who did that, for whom, and who allowed it?", WhoParameters, WhoRecord, who)

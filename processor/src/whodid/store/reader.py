@@ -1,0 +1,64 @@
+"""A store as one tenant reads it: every query is bound to the tenant, limited, and kept to be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from whodid.store.store import Store
+
+DEFAULT_TENANT = ""
+"""The tenant of spans that were received without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one query of a question may cost; beyond it, it is refused with what to narrow."""
+
+    max_seconds: float = 30
+    max_rows_read: int = 2_000_000_000
+    max_memory_bytes: int = 2 << 30
+
+    def as_settings(self) -> dict[str, Any]:
+        """ClickHouse's settings for them."""
+        return {
+            "max_execution_time": self.max_seconds,
+            "max_rows_to_read": self.max_rows_read,
+            "max_memory_usage": self.max_memory_bytes,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A query as it was run."""
+
+    query: str
+    """The name of its file in `sql/`, without the ending."""
+    text: str
+    parameters: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Reader:
+    """Runs the queries in `sql/` for one tenant. The questions know nothing else of the store.
+
+    Not for several threads at once: it belongs to one question that is being asked.
+    """
+
+    store: Store
+    tenant: str = DEFAULT_TENANT
+    limits: Limits = Limits()
+    statements: list[Statement] = field(default_factory=list[Statement])
+    """What was run so far, in order."""
+
+    def rows(self, query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows of one of the queries in `sql/`, with typed parameters (`{name:Type}`).
+
+        Raises StoreUnavailableError, and QueryTooBroadError when it would cost more than the limits.
+        """
+        bound = {**parameters, "tenant": self.tenant}
+        text = self.store.query_text(query)
+        self.statements.append(Statement(query, text, bound))
+        return self.store.select(text, bound, self.limits.as_settings())
