@@ -1,5 +1,6 @@
 """The attribution questions: each in a module of its own, with typed parameters and a typed answer."""
 
+from whodid.store.questions import credential as _credential
 from whodid.store.questions import trace as _trace
 from whodid.store.questions import who as _who
 from whodid.store.questions.lookup import AmbiguousIdError, UnknownIdError
@@ -10,6 +11,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
     for question in (
         _who.QUESTION,
         _trace.QUESTION,
+        _credential.QUESTION,
     )
 }
 """By name. To add one: a module here, its SQL in `sql/`, its page in `docs/questions/`, its test."""

@@ -1,0 +1,12 @@
+-- What the parents of some spans say: only for what it takes to tell propagated from self-asserted.
+SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(parent_span_id)) AS parent,
+       gen_ai_agent_name, attribution_agent_instance_id, attribution_agent_identity_id,
+       attribution_initiator_id, attribution_principal_id, attribution_delegation_chain, attribution_task_id,
+       attribution_credential_id, attribution_action_mode
+FROM {database}.spans
+WHERE tenant_id = {tenant:String}
+  AND trace_id IN (SELECT toFixedString(unhex(arrayJoin({traces:Array(String)})), 16))
+  AND span_id IN (SELECT toFixedString(unhex(arrayJoin({parents:Array(String)})), 8))
+  AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+ORDER BY start_time, span_id
+LIMIT {limit:UInt32}
