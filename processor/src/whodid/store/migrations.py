@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from whodid.processor.errors import WhodidError
-from whodid.store import schema
+from whodid.store import derived, schema
 
 
 class SchemaError(WhodidError):
@@ -40,17 +40,22 @@ def apply(client: Any, database: str, retention_days: int) -> None:
                 "use the whodid version that made the store, or a new database: "
                 "WHODID_STORE__DATABASE=whodid_new",
             )
-    client.command(schema.add_registry_columns(database))
+        if version == 1:
+            # What the later steps make may read the registry's columns.
+            client.command(schema.add_registry_columns(database))
     _retain(client, database, retention_days)
 
 
 def _steps(database: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
     """Every step ever released, in order; a step that was released is never edited."""
-    return ((1, schema.create_tables(database)),)
+    return (
+        (1, schema.create_tables(database)),
+        (2, (*derived.create_trace_index(database), *derived.create_actions_hourly(database))),
+    )
 
 
 def _retain(client: Any, database: str, days: int) -> None:
-    for table in ("spans", "findings"):
+    for table in ("spans", "findings", "trace_index", "actions_hourly"):
         definition = str(
             client.command(
                 f"SELECT engine_full FROM system.tables WHERE database = '{database}' AND name = '{table}'"

@@ -149,6 +149,8 @@ class Store:
         settings = {
             "insert_deduplicate": 1,
             "insert_deduplication_token": token,
+            # What failed between the spans and a view's table is filled by the next try.
+            "deduplicate_blocks_in_dependent_materialized_views": 1,
             # The processor batches by itself, and has to know when the rows are in.
             "async_insert": 0,
         }
