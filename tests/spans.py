@@ -56,6 +56,8 @@ class Sent:
     kind: trace_pb2.Span.SpanKind.ValueType = trace_pb2.Span.SPAN_KIND_INTERNAL
     error: bool = False
     events: dict[str, dict[str, Value]] = field(default_factory=dict[str, dict[str, Value]])
+    links: list[tuple[bytes, bytes]] = field(default_factory=list[tuple[bytes, bytes]])
+    """The trace and span ids that it links to."""
 
     def message(self) -> trace_pb2.Span:
         span = trace_pb2.Span(
@@ -73,6 +75,8 @@ class Sent:
             event = span.events.add(name=name, time_unix_nano=self.start_ns)
             for key, value in attributes.items():
                 event.attributes.add(key=key, value=any_value(value))
+        for trace_id, span_id in self.links:
+            span.links.add(trace_id=trace_id, span_id=span_id)
         if self.error:
             span.status.code = trace_pb2.Status.STATUS_CODE_ERROR
         return span

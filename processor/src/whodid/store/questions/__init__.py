@@ -1,5 +1,6 @@
 """The attribution questions: each in a module of its own, with typed parameters and a typed answer."""
 
+from whodid.store.questions import chain as _chain
 from whodid.store.questions import credential as _credential
 from whodid.store.questions import trace as _trace
 from whodid.store.questions import who as _who
@@ -11,6 +12,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
     for question in (
         _who.QUESTION,
         _trace.QUESTION,
+        _chain.QUESTION,
         _credential.QUESTION,
     )
 }

@@ -83,6 +83,10 @@ class Spans:
             self._by_id[span.trace_id, span.id] = span
             self.all.append(span)
 
+    def find(self, trace_id: str, span_id: str) -> Span | None:
+        """The span with these ids, if it is known."""
+        return self._by_id.get((trace_id, span_id))
+
     def parent(self, span: Span) -> Span | None:
         """The span's parent, if it is known."""
         return self._by_id.get((span.trace_id, span.parent_id)) if span.parent_id else None

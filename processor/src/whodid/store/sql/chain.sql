@@ -1,0 +1,14 @@
+-- The spans of some traces with what a delegation is told by, and the spans that they link to.
+SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(parent_span_id)) AS parent, name,
+       toUnixTimestamp64Nano(start_time) AS start_ns, toUnixTimestamp64Nano(end_time) AS end_ns, service_name,
+       gen_ai_operation_name, gen_ai_agent_name, gen_ai_tool_call_id, attribution_agent_instance_id,
+       attribution_agent_identity_id, attribution_initiator_id, attribution_principal_id,
+       attribution_delegation_chain, attribution_task_id, attribution_task_parent_id, attribution_correlation_id,
+       attribution_action_id, attribution_action_mode,
+       arrayMap(id -> lower(hex(id)), `links.trace_id`) AS link_traces,
+       arrayMap(id -> lower(hex(id)), `links.span_id`) AS link_spans
+FROM {database}.spans
+WHERE tenant_id = {tenant:String}
+  AND trace_id IN (SELECT toFixedString(unhex(arrayJoin({traces:Array(String)})), 16))
+ORDER BY start_time, span_id
+LIMIT {limit:UInt32}
