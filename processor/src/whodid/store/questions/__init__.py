@@ -3,6 +3,7 @@
 from whodid.store.questions import chain as _chain
 from whodid.store.questions import credential as _credential
 from whodid.store.questions import trace as _trace
+from whodid.store.questions import unattributed as _unattributed
 from whodid.store.questions import who as _who
 from whodid.store.questions.lookup import AmbiguousIdError, UnknownIdError
 from whodid.store.questions.question import AnyQuestion, Question
@@ -14,6 +15,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
         _trace.QUESTION,
         _chain.QUESTION,
         _credential.QUESTION,
+        _unattributed.QUESTION,
     )
 }
 """By name. To add one: a module here, its SQL in `sql/`, its page in `docs/questions/`, its test."""

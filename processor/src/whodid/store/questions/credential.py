@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 HOLDING = ("invoke_agent", "invoke_workflow", "plan", "evaluate_policy", "resolve_approval")
 """Operations whose span carries a credential and does not use it: an agent at work may get another."""
 
-BEFORE_ALL = (-(2**63), "", "")
 _SHOWN_SPANS = 20
 """How many span ids of one use are told (the same number stands in the query)."""
 
@@ -155,7 +154,7 @@ def credential(reader: Reader, parameters: CredentialParameters) -> CredentialUs
 def _rows(
     reader: Reader, parameters: CredentialParameters, about: dict[str, Any], facts: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    after_ns, after_trace, after_key = BEFORE_ALL
+    after_ns, after_trace, after_key = cursor.BEFORE_ALL
     if parameters.cursor:
         after_ns, after_trace, after_key = cursor.decode(parameters.cursor, (int, str, str))
     return reader.rows(

@@ -9,6 +9,9 @@ from typing import Any, cast
 
 from whodid.processor.errors import WhodidError
 
+BEFORE_ALL = (-(2**63), "", "")
+"""A key (time in ns, trace, item) before that of every item: where a first page begins."""
+
 
 class CursorError(WhodidError):
     """The cursor is none that this question gave out."""
