@@ -1,5 +1,6 @@
 """The attribution questions: each in a module of its own, with typed parameters and a typed answer."""
 
+from whodid.store.questions import blast_radius as _blast_radius
 from whodid.store.questions import chain as _chain
 from whodid.store.questions import credential as _credential
 from whodid.store.questions import trace as _trace
@@ -15,6 +16,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
         _trace.QUESTION,
         _chain.QUESTION,
         _credential.QUESTION,
+        _blast_radius.QUESTION,
         _unattributed.QUESTION,
     )
 }

@@ -1,0 +1,81 @@
+-- What was reached from one starting point: each node (a kind and an id) and each edge between two, with how many
+-- actions ran or were held back. An action is looked at as a whole, so that a server's span, which names no agent,
+-- is no action of nobody.
+WITH actions AS (
+    SELECT trace_id, key,
+        countIf(s.ran) > 0 AS did_run,
+        countIf(s.attribution_policy_enforcement_action = 'blocked') > 0 AS was_blocked,
+        countIf(s.ran AND s.attribution_action_effect NOT IN ('', 'read')) > 0 AS changed,
+        min(s.start_time) AS first, max(s.start_time) AS last,
+        argMin(s.span_id, (NOT s.ran, s.start_time)) AS span,
+        max(s.attribution_principal_id) AS principal, minIf(s.attribution_principal_id, s.attribution_principal_id != '') AS principal_too,
+        max(s.gen_ai_agent_name) AS agent, minIf(s.gen_ai_agent_name, s.gen_ai_agent_name != '') AS agent_too,
+        argMax(s.attribution_delegation_chain, length(s.attribution_delegation_chain)) AS chain,
+        max(s.gen_ai_tool_name) AS tool, max(s.gen_ai_request_model) AS model,
+        max(s.attribution_resource_id) AS resource, max(s.attribution_credential_id) AS credential,
+        max(if(s.session_id != '', s.session_id, s.gen_ai_conversation_id)) AS session,
+        max(s.attribution_task_id) AS task,
+        groupUniqArray(20)(s.service_name) AS services
+    FROM (
+        SELECT *, if(attribution_action_id != '', attribution_action_id, lower(hex(span_id))) AS key,
+            gen_ai_operation_name IN ('execute_tool', 'chat') OR mcp_method_name = 'tools/call'
+                OR gen_ai_operation_name = '' AND gen_ai_agent_name = '' AND attribution_credential_id != '' AS ran
+        FROM {database}.spans
+        WHERE tenant_id = {tenant:String}
+          AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+          -- One of these is left once the kind is known, with its index.
+          AND ({kind:String} = 'credential' AND attribution_credential_id = {id:String}
+            OR {kind:String} = 'principal' AND attribution_principal_id = {id:String}
+            OR {kind:String} = 'task' AND attribution_task_id = {id:String}
+            OR {kind:String} = 'session' AND (session_id = {id:String} OR gen_ai_conversation_id = {id:String})
+            OR {kind:String} = 'instance' AND attribution_agent_instance_id = {id:String}
+            OR {kind:String} = 'identity' AND attribution_agent_identity_id = {id:String}
+            OR {kind:String} = 'tool' AND gen_ai_tool_name = {id:String}
+            -- What others did on an agent's delegation was reached through it; the principal is no agent.
+            OR {kind:String} = 'agent' AND (gen_ai_agent_name = {id:String}
+                OR has(arrayPopFront(attribution_delegation_chain), {id:String})))
+          AND (gen_ai_operation_name IN ('execute_tool', 'chat', 'evaluate_policy') OR mcp_method_name = 'tools/call'
+            OR gen_ai_operation_name = '' AND gen_ai_agent_name = '' AND attribution_credential_id != '')
+    ) AS s
+    GROUP BY trace_id, key
+)
+SELECT *, count() OVER (PARTITION BY from_kind, to_kind) AS kind_count,
+    countIf(action_count > 0) OVER (PARTITION BY from_kind, to_kind) AS reached_count,
+    row_number() OVER (PARTITION BY from_kind, to_kind ORDER BY action_count + denied_count DESC) AS nth
+FROM (
+    SELECT part.1 AS from_kind, part.2 AS from_id, part.3 AS to_kind, part.4 AS to_id,
+        countIf(did_run) AS action_count, countIf(did_run AND changed) AS changing_count,
+        countIf(was_blocked AND NOT did_run) AS denied_count,
+        toUnixTimestamp64Nano(min(first)) AS first_ns, toUnixTimestamp64Nano(max(last)) AS last_ns,
+        arrayMap(id -> lower(hex(id)), groupArray(5)(span)) AS spans
+    FROM (
+        SELECT *, arrayJoin(arrayDistinct(arrayFilter(
+            part -> part.2 != '' AND (part.3 = '' OR part.4 != '') OR part.1 IN ('all', 'agent', 'principal'),
+            arrayConcat(
+                [('all', '', '', ''),
+                 ('principal', principal, '', ''), ('agent', toString(agent), '', ''), ('tool', toString(tool), '', ''),
+                 ('model', if(tool = '', toString(model), ''), '', ''), ('resource', resource, '', ''),
+                 ('credential', credential, '', ''), ('session', session, '', ''), ('task', task, '', ''),
+                 ('contradiction', if(principal != principal_too AND principal_too != ''
+                    OR agent != agent_too AND agent_too != '', 'action', ''), '', ''),
+                 -- An edge is told apart from a node by having a second kind.
+                 ('principal', principal, 'agent', toString(if(length(chain) > 1 AND chain[1] = principal, chain[2], agent))),
+                 ('agent', toString(agent), 'tool', toString(tool)),
+                 ('agent', toString(agent), 'model', if(tool = '', toString(model), '')),
+                 ('agent', toString(agent), 'credential', credential),
+                 ('tool', toString(tool), 'resource', resource),
+                 ('principal', principal, 'session', session)],
+                arrayMap(name -> ('service', toString(name), '', ''), services),
+                arrayMap(name -> ('agent', name, '', ''), arrayPopFront(chain)),
+                arrayMap((above, below) -> ('agent', above, 'agent', below),
+                    arraySlice(chain, 2, greatest(length(chain) - 2, 0)), arraySlice(chain, 3)))))) AS part
+        FROM actions
+        WHERE did_run OR was_blocked
+    )
+    -- An edge to or from nobody would say less than the node of nobody does.
+    WHERE to_kind = '' OR from_id != '' AND to_id != ''
+    GROUP BY part
+)
+-- The first of each kind, which has the kind's counts, comes whatever the limit is.
+ORDER BY from_kind != 'all', to_kind != '', nth != 1, action_count + denied_count DESC, from_kind, from_id, to_kind, to_id
+LIMIT {limit:UInt32} BY to_kind != ''
