@@ -17,8 +17,9 @@ from whodid.processor.stages.seal import Sealed
 from whodid.store import Store, StoreRefusedError, StoreUnavailableError
 from whodid.store import store as store_module
 from whodid.store.connection import Location, StoreUrlError, connect
-from whodid.store.migrations import SchemaError
+from whodid.store.migrations import STEPS, SchemaError
 from whodid.store.questions.who import WhoParameters, who
+from whodid.store.retention import Retention
 from whodid.store.schema import registry_columns, span_columns
 
 
@@ -81,7 +82,8 @@ def test_opening_twice_changes_nothing(url: str) -> None:
     before = run(url, columns)
     Store.open(url).close()
     assert run(url, columns) == before
-    assert run(url, "SELECT version FROM {database}.schema_migrations ORDER BY 1") == [(1,), (2,)]
+    noted = run(url, "SELECT version FROM {database}.schema_migrations WHERE version > 0 ORDER BY 1")
+    assert noted == [(step.version,) for step in STEPS]
 
 
 def test_a_store_of_an_older_registry_gets_the_columns_that_it_lacks(url: str) -> None:
@@ -100,9 +102,9 @@ def test_retention_is_set_and_changed(url: str) -> None:
     ttl = "SELECT engine_full FROM system.tables WHERE database = '{database}' AND name = 'spans'"
     Store.open(url).close()
     assert "toIntervalDay(30)" in run(url, ttl)[0][0]
-    Store.open(url, retention_days=3).close()
+    Store.open(url, retention=Retention(3)).close()
     assert "toIntervalDay(3)" in run(url, ttl)[0][0]
-    Store.open(url, retention_days=0).close()
+    Store.open(url, retention=Retention(0)).close()
     assert "toIntervalDay" not in run(url, ttl)[0][0]
 
 

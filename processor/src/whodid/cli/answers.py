@@ -47,8 +47,8 @@ def ask(
 def _from_store(
     loaded: Settings, question: Question[ParametersT, AnswerT], parameters: ParametersT
 ) -> AnswerT:
+    from whodid.processor import storage
     from whodid.processor.lock import DataLock
-    from whodid.store import Store
 
     embedded = not loaded.store.url.get_secret_value()
     if embedded and not (loaded.data_dir / "store").exists():
@@ -57,9 +57,7 @@ def _from_store(
             "start one with `whodid up`, or name its folder with --data-dir",
         )
     with DataLock(loaded.data_dir) if embedded else nullcontext():
-        store = Store.open(
-            loaded.store_url, database=loaded.store.database, retention_days=loaded.store.retention_days
-        )
+        store = storage.opened(loaded)
         try:
             return question.ask(store.reader(), parameters)
         finally:

@@ -214,9 +214,11 @@ class Delivery(Courier["Sealed"]):
         quarantine: Quarantine,
         say: Say,
         telemetry: Telemetry | None = None,
+        tenant: str = "",
     ) -> None:
         super().__init__(spool, quarantine, say)
         self._store = store
+        self._tenant = tenant
         self._telemetry = telemetry or Telemetry()
         self._findings: Counter[str] = Counter()
 
@@ -234,7 +236,7 @@ class Delivery(Courier["Sealed"]):
         return dict(self._findings.most_common())
 
     def prepare(self, requests: Sequence[bytes], arrived_on: datetime.date | None) -> Sealed:
-        return pipeline.run(requests, arrived_on)
+        return pipeline.run(requests, arrived_on, tenant=self._tenant)
 
     def send(self, prepared: Sealed, taken: Segment) -> None:
         self._store.insert(prepared, token=taken.id)

@@ -86,7 +86,7 @@ class Ingest:
         self.grpc_port = self._grpc.port
         self._telemetry = telemetry.make(settings, self.grpc_port, ports.port_of(http_socket), folder.name)
         self._intake.telemetry = self._telemetry
-        self._delivery = Delivery(self._spool, store, kept, say, self._telemetry)
+        self._delivery = Delivery(self._spool, store, kept, say, self._telemetry, settings.tenant)
         self._forwarder = Forwarder(self._spool, connect(settings.forward), kept, say) if forwards else None
         self._couriers: list[Courier[Any]] = [self._delivery] if stores else []
         if self._forwarder is not None:

@@ -38,13 +38,15 @@ def run(
     arrived_on: datetime.date | None = None,
     *,
     severity: Severity = Severity.VIOLATION,
+    tenant: str = "",
 ) -> Sealed:
     """The requests' spans, ready for the store. The same requests in the same order give the same bytes.
 
     `arrived_on`: the day (UTC) on which they came, today where it is not given. A replay has to give it: a
     span whose time is implausible is kept under that day, and the store knows an insert again by day only.
+    `tenant`: whose they are.
     `severity`: the validator's milder findings are left out; nearly every span could say more than it does.
     Raises MalformedRequestError when a request cannot be decoded.
     """
     batch = enriched(requests, severity=severity)
-    return seal(batch, arrived_on or datetime.datetime.now(datetime.UTC).date())
+    return seal(batch, arrived_on or datetime.datetime.now(datetime.UTC).date(), tenant)

@@ -147,7 +147,7 @@ def report(
         f"  OTLP/gRPC  {ports.at(host, grpc_port)}",
         f"  OTLP/HTTP  http://{ports.at(host, ports.port_of(sockets[0]))}{PATH}",
         f"  API        http://{ports.at(settings.api.host, ports.port_of(sockets[1]))}",
-        f"  store      {store.description}, keeps {settings.store.retention_days} days",
+        f"  store      {store.description}, keeps {storage.retention(settings).description}",
         f"  spool      {settings.data_dir / folder}, "
         f"{state.spool_bytes} of {settings.spool.max_bytes} bytes in use",
     ]

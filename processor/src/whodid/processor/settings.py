@@ -7,10 +7,18 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -31,6 +39,12 @@ NO_STORE = "none"
 """The `store.url` of a service that only forwards."""
 
 _MIB = 1024 * 1024
+
+Tenant = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:@/-]{0,128}$")]
+"""A tenant's name. It is part of statements that take no parameters, and of policies that people write."""
+
+Days = Annotated[int, Field(ge=1, le=36_500)]
+
 _DOCS_HINT = "docs/configuration.md lists every setting"
 
 
@@ -53,6 +67,18 @@ class StoreSettings(_Section):
     )
     retention_days: int = Field(
         30, ge=1, le=36_500, description="A span is deleted this many days after its day."
+    )
+    retention_days_by_tenant: dict[Tenant, Days] = Field(
+        {},
+        max_length=1_000,
+        description="The same for single tenants: a table in whodid.toml, JSON in the variable. The same for "
+        "all services on one store.",
+    )
+    cluster: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_.-]{0,64}$",
+        description="The cluster's name in the servers' `remote_servers`: tables are replicated, and sharded "
+        "by trace. Empty: one server.",
     )
 
 
@@ -201,6 +227,11 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         Path(".whodid"), description="Everything that the service writes: spool, embedded store, quarantine."
+    )
+    tenant: Tenant = Field(
+        "",
+        description="Whose all the spans are that this service receives, and about whose spans it is asked. "
+        "Letters, digits and `._:@/-`.",
     )
     workers: int = Field(
         1,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from whodid.processor.settings import NO_STORE
 from whodid.store import Store, StoreUnavailableError
 from whodid.store.connection import Location
+from whodid.store.retention import Retention
 
 if TYPE_CHECKING:
     from whodid.processor.settings import Settings
@@ -27,7 +28,12 @@ class NoStore(Store):
     def insert(self, sealed: Sealed, token: str) -> None:  # noqa: ARG002
         raise StoreUnavailableError("there is no store", "set WHODID_STORE__URL")
 
-    def rows(self, query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:  # noqa: ARG002
+    def select(
+        self,
+        text: str,  # noqa: ARG002
+        parameters: Mapping[str, Any],  # noqa: ARG002
+        settings: Mapping[str, Any],  # noqa: ARG002
+    ) -> list[dict[str, Any]]:
         raise StoreUnavailableError("this service keeps no spans", "ask where it forwards them to")
 
 
@@ -38,7 +44,9 @@ def opened(settings: Settings) -> Store:
     return Store.open(
         settings.store_url,
         database=settings.store.database,
-        retention_days=settings.store.retention_days,
+        retention=retention(settings),
+        cluster=settings.store.cluster,
+        tenant=settings.tenant,
     )
 
 
@@ -46,4 +54,9 @@ def unopened(settings: Settings) -> Store:
     """The store as `opened` left it in another process; nothing is connected to yet."""
     if settings.store_url == NO_STORE:
         return NoStore()
-    return Store(Location.parse(settings.store_url, database=settings.store.database))
+    return Store(Location.parse(settings.store_url, database=settings.store.database), settings.tenant)
+
+
+def retention(settings: Settings) -> Retention:
+    """How long which tenant's rows are kept."""
+    return Retention(settings.store.retention_days, settings.store.retention_days_by_tenant)

@@ -1,66 +1,152 @@
-"""Brings a store's tables to what this version needs: numbered steps, then the registry's columns."""
+"""Brings a store's tables to what this version needs: numbered steps, the registry's columns, retention."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from whodid.processor.errors import WhodidError
-from whodid.store import derived, schema
+from whodid.store import collector_view, derived, ledger, schema
+from whodid.store.layout import Layout
+from whodid.store.ledger import Ledger
+from whodid.store.retention import TABLES, Retention
+
+Make = Callable[[Layout], tuple[str, ...]]
 
 
 class SchemaError(WhodidError):
     """The store's tables are not what this version can work with."""
 
 
-def apply(client: Any, database: str, retention_days: int) -> None:
-    """Creates or upgrades the tables; safe to run twice, and by two processes at once.
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A change of the tables. It only adds, so that a version that does not know it goes on working."""
+
+    version: int
+    name: str
+    make: Make
+
+    @property
+    def checksum(self) -> str:
+        """The same for every database and layout: that of the statements for one ClickHouse."""
+        return _checksum(self.make(Layout("whodid")))
+
+
+STEPS = (
+    Step(1, "spans and findings", schema.create_tables),
+    Step(2, "trace index", derived.create_trace_index),
+    Step(3, "hourly counts of actions", derived.create_actions_hourly),
+    Step(4, "look-ups by a trace's id as text", collector_view.add_indexes),
+)
+"""Every step ever released, in order; one that was released is never edited."""
+
+_TABLES_ARE_THERE = 1
+"""The step after which the registry's columns are added: later ones may read them."""
+
+COLUMNS, VIEWS = "the registry's columns", "views"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that a store lacks."""
+
+    version: int
+    """0: no step, but what follows the registry or the settings."""
+    name: str
+    statements: tuple[str, ...]
+    checksum: str = ""
+    """Empty: the ledger does not note it, for the tables themselves say it."""
+
+    @property
+    def description(self) -> str:
+        return f"step {self.version}: {self.name}" if self.version else self.name
+
+
+def create_all(layout: Layout, retention: Retention) -> tuple[str, ...]:
+    """All that `apply` runs where nothing is, but for the notes in the ledger."""
+    changes = _changes(Ledger(), layout, frozenset())
+    kept = (statement for table in TABLES for statement in retention.statements(layout, table))
+    return (*ledger.create(layout), *(each for change in changes for each in change.statements), *kept)
+
+
+def pending(client: Any, layout: Layout, retention: Retention) -> tuple[Change, ...]:
+    """What the store lacks, in order; it is only read.
 
     Raises SchemaError when a step was applied by a version that meant something else by it.
     """
-    client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
-    client.command(
-        f"CREATE TABLE IF NOT EXISTS {database}.schema_migrations "
-        "(version UInt32, checksum String, applied_at DateTime DEFAULT now()) "
-        "ENGINE = MergeTree ORDER BY version"
-    )
-    applied = dict(client.query(f"SELECT version, checksum FROM {database}.schema_migrations").result_rows)
-    for version, statements in _steps(database):
-        checksum = hashlib.sha256("\n".join(statements).replace(f"{database}.", "").encode()).hexdigest()
-        if version not in applied:
-            for statement in statements:
-                client.command(statement)
-            client.command(
-                f"INSERT INTO {database}.schema_migrations (version, checksum) "
-                f"VALUES ({version}, '{checksum}')"
-            )
-        elif applied[version] != checksum:
+    known = ledger.read(client, layout)
+    for step in STEPS:
+        if known.steps.get(step.version, step.checksum) != step.checksum:
             raise SchemaError(
-                f"migration {version} of database {database} was applied in another form",
+                f"migration {step.version} of database {layout.database} was applied in another form",
                 "use the whodid version that made the store, or a new database: "
                 "WHODID_STORE__DATABASE=whodid_new",
             )
-        if version == 1:
-            # What the later steps make may read the registry's columns.
-            client.command(schema.add_registry_columns(database))
-    _retain(client, database, retention_days)
+    return *_changes(known, layout, _columns(client, layout)), *_retention(client, layout, retention)
 
 
-def _steps(database: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
-    """Every step ever released, in order; a step that was released is never edited."""
-    return (
-        (1, schema.create_tables(database)),
-        (2, (*derived.create_trace_index(database), *derived.create_actions_hourly(database))),
-    )
+def apply(client: Any, layout: Layout, retention: Retention) -> tuple[str, ...]:
+    """Creates or upgrades the tables, and says what was done; safe twice, and by two processes at once.
+
+    A store that lacks nothing is only read, so a user without the right to change tables may open it.
+    Raises SchemaError.
+    """
+    done: list[str] = []
+    for change in pending(client, layout, retention):
+        if not done:
+            _run(client, ledger.create(layout))
+        _run(client, change.statements)
+        if change.checksum:
+            ledger.write(client, layout, change.version, change.name, change.checksum)
+        done.append(change.description)
+    # Tables that were not there a moment ago have no retention yet.
+    for change in _retention(client, layout, retention) if done else ():
+        _run(client, change.statements)
+        done.append(change.description)
+    return tuple(done)
 
 
-def _retain(client: Any, database: str, days: int) -> None:
-    for table in ("spans", "findings", "trace_index", "actions_hourly"):
-        definition = str(
-            client.command(
-                f"SELECT engine_full FROM system.tables WHERE database = '{database}' AND name = '{table}'"
-            )
-        )
-        has_ttl = " TTL " in definition
-        if (days and f"toIntervalDay({days})" not in definition) or (has_ttl and not days):
-            client.command(schema.retention(database, table, days))
+def _changes(known: Ledger, layout: Layout, columns: frozenset[str]) -> Generator[Change]:
+    """What is lacking of the steps and of what follows the registry; `columns` are those that `spans` has."""
+    # A newer version's store: what its registry made is not taken back.
+    newer = bool(columns - frozenset(schema.span_columns()))
+    for step in STEPS:
+        if step.version not in known.steps:
+            yield Change(step.version, step.name, step.make(layout), step.checksum)
+        if step.version == _TABLES_ARE_THERE:
+            missing = frozenset(schema.span_columns()) - columns
+            yield from _generated(known, COLUMNS, schema.add_registry_columns(layout), missing=bool(missing))
+    if not newer:
+        yield from _generated(known, VIEWS, collector_view.create_views(layout))
+
+
+def _generated(
+    known: Ledger, name: str, statements: tuple[str, ...], *, missing: bool = False
+) -> Generator[Change]:
+    checksum = _checksum(statements)
+    if missing or known.generated.get(name) != checksum:
+        yield Change(0, name, statements, checksum)
+
+
+def _retention(client: Any, layout: Layout, retention: Retention) -> Generator[Change]:
+    if statements := retention.pending(client, layout):
+        yield Change(0, f"retention: {retention.description}", statements)
+
+
+def _columns(client: Any, layout: Layout) -> frozenset[str]:
+    rows = client.query(
+        "SELECT name FROM system.columns WHERE database = {database:String} AND table = 'spans'",
+        parameters={"database": layout.database},
+    ).result_rows
+    return frozenset(str(name) for (name,) in rows)
+
+
+def _run(client: Any, statements: Iterable[str]) -> None:
+    for statement in statements:
+        client.command(statement)
+
+
+def _checksum(statements: tuple[str, ...]) -> str:
+    return hashlib.sha256("\n".join(statements).encode()).hexdigest()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from whodid.semconv import attributes as attr
 from whodid.semconv.definitions import Attribute, Column
 from whodid.semconv.registry import ATTRIBUTES
 
+if TYPE_CHECKING:
+    from whodid.store.layout import Layout
+
 _MAP = "Map(LowCardinality(String), String)"
 
 _SPAN_FIELDS: dict[str, str] = {
+    "tenant_id": "LowCardinality(String) DEFAULT ''",
     # The partition: the span's day, or the day of its arrival where its clock cannot be right.
     "day": "Date",
     "trace_id": "FixedString(16)",
@@ -49,6 +55,7 @@ _SPAN_FIELDS: dict[str, str] = {
 }
 
 _FINDING_FIELDS: dict[str, str] = {
+    "tenant_id": "LowCardinality(String) DEFAULT ''",
     "day": "Date",
     "trace_id": "FixedString(16)",
     "span_id": "FixedString(8)",
@@ -78,9 +85,6 @@ _LOOKED_UP_BY = (
 )
 """The attributes that a question starts from: each has an index that skips what cannot hold the value."""
 
-DEDUPLICATION_WINDOW = 10_000
-"""How many inserts back a token is still known. Without a window a token is ignored in silence."""
-
 
 def registry_columns() -> tuple[Attribute, ...]:
     """The attributes that have a column, in the registry's order."""
@@ -97,41 +101,38 @@ def finding_columns() -> tuple[str, ...]:
     return tuple(_FINDING_FIELDS)
 
 
-def create_tables(database: str) -> tuple[str, ...]:
+def create_tables(layout: Layout) -> tuple[str, ...]:
     """The statements that make the tables with what OTLP defines."""
-    settings = f"ttl_only_drop_parts = 1, non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
-    return (
-        f"CREATE TABLE IF NOT EXISTS {database}.spans (tenant_id LowCardinality(String) DEFAULT '', "
-        f"{_definitions(_SPAN_FIELDS)}, "
-        "INDEX by_trace trace_id TYPE bloom_filter(0.001), INDEX by_span span_id TYPE bloom_filter(0.001)"
-        ") ENGINE = MergeTree PARTITION BY day "
+    settings = f"ttl_only_drop_parts = 1, {layout.deduplication}"
+    spans = (
+        f"CREATE TABLE IF NOT EXISTS {layout.rows('spans')}{layout.on_cluster} "
+        f"({_definitions(_SPAN_FIELDS)}, INDEX by_trace trace_id TYPE bloom_filter(0.001), "
+        "INDEX by_span span_id TYPE bloom_filter(0.001)"
+        f") ENGINE = {layout.engine('spans')} PARTITION BY day "
         "ORDER BY (tenant_id, toStartOfFiveMinutes(start_time), trace_id, start_time) "
-        f"SETTINGS {settings}",
-        f"CREATE TABLE IF NOT EXISTS {database}.findings (tenant_id LowCardinality(String) DEFAULT '', "
-        f"{_definitions(_FINDING_FIELDS)}, "
-        "INDEX by_trace trace_id TYPE bloom_filter(0.001)"
-        ") ENGINE = MergeTree PARTITION BY day ORDER BY (tenant_id, rule, start_time) "
-        f"SETTINGS {settings}",
+        f"SETTINGS {settings}"
     )
+    findings = (
+        f"CREATE TABLE IF NOT EXISTS {layout.rows('findings')}{layout.on_cluster} "
+        f"({_definitions(_FINDING_FIELDS)}, INDEX by_trace trace_id TYPE bloom_filter(0.001)"
+        f") ENGINE = {layout.engine('findings')} PARTITION BY day ORDER BY (tenant_id, rule, start_time) "
+        f"SETTINGS {settings}"
+    )
+    return spans, *layout.distributed("spans"), findings, *layout.distributed("findings")
 
 
-def add_registry_columns(database: str) -> str:
-    """The statement that gives `spans` the registry's columns and indexes that it lacks; it removes none."""
-    parts: list[str] = []
-    for attribute in registry_columns():
-        column_type = _COLUMN_TYPES[attribute.column or Column.STRING]
-        parts.append(f"ADD COLUMN IF NOT EXISTS {attribute.column_name} {column_type}")
-    for name in _LOOKED_UP_BY:
-        column = ATTRIBUTES[name].column_name
-        parts.append(f"ADD INDEX IF NOT EXISTS by_{column} {column} TYPE bloom_filter(0.001)")
-    return f"ALTER TABLE {database}.spans {', '.join(parts)}"
-
-
-def retention(database: str, table: str, days: int) -> str:
-    """The statement that sets how long a table keeps its rows; 0 days keep them for good."""
-    if days:
-        return f"ALTER TABLE {database}.{table} MODIFY TTL day + toIntervalDay({days})"
-    return f"ALTER TABLE {database}.{table} REMOVE TTL"
+def add_registry_columns(layout: Layout) -> tuple[str, ...]:
+    """The statements that give `spans` the registry's columns and indexes that it lacks; they remove none."""
+    columns = [
+        f"ADD COLUMN IF NOT EXISTS {attribute.column_name} {_COLUMN_TYPES[attribute.column or Column.STRING]}"
+        for attribute in registry_columns()
+    ]
+    looked_up = [ATTRIBUTES[name].column_name for name in _LOOKED_UP_BY]
+    indexes = [f"ADD INDEX IF NOT EXISTS by_{name} {name} TYPE bloom_filter(0.001)" for name in looked_up]
+    alter = f"ALTER TABLE {layout.rows('spans')}{layout.on_cluster} {', '.join(columns + indexes)}"
+    if not layout.cluster:
+        return (alter,)
+    return alter, f"ALTER TABLE {layout.whole('spans')}{layout.on_cluster} {', '.join(columns)}"
 
 
 def _definitions(fields: dict[str, str]) -> str:

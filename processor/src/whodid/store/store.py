@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 from whodid.processor.errors import WhodidError
 from whodid.store import migrations
 from whodid.store.connection import Location, connect
+from whodid.store.layout import Layout
 from whodid.store.reader import DEFAULT_TENANT, Limits, Reader
+from whodid.store.retention import Retention
 
 if TYPE_CHECKING:
     from whodid.processor.arrow import Table
@@ -67,28 +69,47 @@ class QueryTooBroadError(WhodidError):
 class Store:
     """A ClickHouse database with whodid's tables. Safe to use from several threads."""
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, tenant: str = DEFAULT_TENANT) -> None:
         self._location = location
+        self._tenant = tenant
         self._local = threading.local()
         self._clients: list[Any] = []
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, url: str, *, database: str = "whodid", retention_days: int = 30) -> Self:
+    def open(
+        cls,
+        url: str,
+        *,
+        database: str = "whodid",
+        retention: Retention | None = None,
+        cluster: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> Self:
         """Opens the store at `url`, and creates or upgrades its tables.
 
+        `cluster`: the servers' name for it. `tenant`: about whose spans questions are asked, unless they say.
         Raises StoreUrlError, StoreUnavailableError and SchemaError.
         """
-        store = cls(Location.parse(url, database=database))
+        store = cls(Location.parse(url, database=database), tenant)
         try:
-            migrations.apply(store._client, store.database, retention_days)
+            store.bring_up_to_date(Layout(store.database, cluster), retention or Retention())
         except WhodidError:
             store.close()
             raise
-        except Exception as error:
-            store.close()
-            raise _translated(error, store._location) from error
         return store
+
+    def bring_up_to_date(self, layout: Layout, retention: Retention) -> tuple[str, ...]:
+        """Creates or upgrades the tables, and says what was done.
+
+        Raises StoreUnavailableError and SchemaError.
+        """
+        try:
+            return migrations.apply(self._client, layout, retention)
+        except WhodidError:
+            raise
+        except Exception as error:
+            raise _translated(error, self._location) from error
 
     @property
     def database(self) -> str:
@@ -107,9 +128,9 @@ class Store:
         self._insert("findings", sealed.findings, token)
         self._insert("spans", sealed.spans, token)
 
-    def reader(self, tenant: str = DEFAULT_TENANT, limits: Limits | None = None) -> Reader:
-        """What the questions ask: this store, as `tenant` may read it."""
-        return Reader(self, tenant, limits or Limits())
+    def reader(self, tenant: str | None = None, limits: Limits | None = None) -> Reader:
+        """What the questions ask: this store, as `tenant` may read it, or its own tenant."""
+        return Reader(self, self._tenant if tenant is None else tenant, limits or Limits())
 
     def query_text(self, query: str) -> str:
         """One of the queries in `sql/`, with the database's name in it."""
@@ -151,8 +172,9 @@ class Store:
             "insert_deduplication_token": token,
             # What failed between the spans and a view's table is filled by the next try.
             "deduplicate_blocks_in_dependent_materialized_views": 1,
-            # The processor batches by itself, and has to know when the rows are in.
+            # The processor batches by itself, and has to know when the rows are in, on whichever shard.
             "async_insert": 0,
+            "distributed_foreground_insert": 1,
         }
         try:
             self._client.insert_arrow(table, rows, database=self.database, settings=settings)

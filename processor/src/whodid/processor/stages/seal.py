@@ -30,9 +30,10 @@ class Sealed:
     findings: Table
 
 
-def seal(batch: Batch, arrived_on: datetime.date) -> Sealed:
-    """The batch as the store keeps it; `arrived_on` is the day (UTC) of its arrival."""
+def seal(batch: Batch, arrived_on: datetime.date, tenant: str = "") -> Sealed:
+    """The batch as the store keeps it, as `tenant`'s; `arrived_on` is the day (UTC) of its arrival."""
     columns: dict[str, Any] = {name: batch.spans.column(name) for name in batch.spans.column_names}
+    columns["tenant_id"] = pa.repeat(tenant, batch.row_count)
     columns["day"], outside = _days(columns["start_time"].combine_chunks(), arrived_on)
     strings, others = maps(batch.attributes, batch.lifted)
     columns |= {"attributes": strings, "attributes_other": others}
@@ -75,7 +76,8 @@ def _finding_table(columns: dict[str, Any], findings: tuple[Findings, ...]) -> T
     texts = [(each.rule.value, each.severity.value, each.attribute, each.message) for each in findings]
     which = pa.array(np.repeat(np.arange(len(findings)), [len(finding.rows) for finding in findings]))
     values: dict[str, Any] = {
-        name: columns[name].take(pa.array(rows)) for name in ("day", "trace_id", "span_id", "start_time")
+        name: columns[name].take(pa.array(rows))
+        for name in ("tenant_id", "day", "trace_id", "span_id", "start_time")
     }
     for position, name in enumerate(("rule", "severity", "attribute", "message")):
         values[name] = pa.array([text[position] for text in texts], pa.string()).take(which)
