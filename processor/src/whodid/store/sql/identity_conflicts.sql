@@ -1,0 +1,105 @@
+-- Where what is said of an agent's identity contradicts itself or what was attested. One branch a kind of conflict;
+-- a branch that is not asked for reads nothing.
+SELECT *, concat(subject, ' ', arrayStringConcat(attested, ' ')) AS key FROM (
+    -- The validator compares each span with its resource when it comes: its findings lead to the spans.
+    SELECT 'attested' AS kind, toString(attribution_agent_identity_id) AS subject,
+        [toString(attribution_agent_identity_id)] AS claimed,
+        [resource_attributes['attribution.agent.attested.id']] AS attested,
+        arraySort(groupUniqArrayIf(20)(toString(gen_ai_agent_name), gen_ai_agent_name != '')) AS agents,
+        arraySort(groupUniqArrayIf(20)(attribution_agent_instance_id, attribution_agent_instance_id != '')) AS instances,
+        arraySort(groupUniqArray(20)(toString(service_name))) AS services,
+        toUnixTimestamp64Nano(min(start_time)) AS first_ns, toUnixTimestamp64Nano(max(start_time)) AS last_ns,
+        uniqExact(trace_id, span_id) AS span_count, groupUniqArray(20)(lower(hex(span_id))) AS spans,
+        groupUniqArray(20)(lower(hex(trace_id))) AS traces
+    FROM {database}.spans
+    WHERE has({kinds:Array(String)}, 'attested') AND tenant_id = {tenant:String}
+      AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+      AND ({agent:String} = '' OR gen_ai_agent_name = {agent:String})
+      AND (trace_id, span_id) IN (
+          SELECT trace_id, span_id FROM {database}.findings
+          WHERE tenant_id = {tenant:String} AND rule = 'identity_mismatch'
+            AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')})
+      AND resource_attributes['attribution.agent.attested.id'] != attribution_agent_identity_id
+    GROUP BY attribution_agent_identity_id, resource_attributes['attribution.agent.attested.id']
+
+    UNION ALL
+    -- One running copy has one name and one identity.
+    SELECT 'instance', attribution_agent_instance_id,
+        arraySort(groupUniqArrayIf(20)(toString(attribution_agent_identity_id), attribution_agent_identity_id != '')), [],
+        arraySort(groupUniqArrayIf(20)(toString(gen_ai_agent_name), gen_ai_agent_name != '')),
+        [attribution_agent_instance_id], arraySort(groupUniqArray(20)(toString(service_name))),
+        toUnixTimestamp64Nano(min(start_time)), toUnixTimestamp64Nano(max(start_time)),
+        uniqExact(trace_id, span_id), groupUniqArray(20)(lower(hex(span_id))),
+        groupUniqArray(20)(lower(hex(trace_id)))
+    FROM {database}.spans
+    WHERE has({kinds:Array(String)}, 'instance') AND tenant_id = {tenant:String}
+      AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+      AND attribution_agent_instance_id != ''
+    GROUP BY attribution_agent_instance_id
+    HAVING (uniqExactIf(attribution_agent_identity_id, attribution_agent_identity_id != '') > 1
+            OR uniqExactIf(gen_ai_agent_name, gen_ai_agent_name != '') > 1)
+       AND ({agent:String} = '' OR countIf(gen_ai_agent_name = {agent:String}) > 0)
+
+    UNION ALL
+    -- One identity has one issuer; a SPIFFE ID's is its trust domain.
+    SELECT 'issuer', toString(attribution_agent_identity_id),
+        arraySort(groupUniqArrayIf(20)(toString(attribution_agent_identity_issuer), attribution_agent_identity_issuer != '')),
+        [], arraySort(groupUniqArrayIf(20)(toString(gen_ai_agent_name), gen_ai_agent_name != '')),
+        arraySort(groupUniqArrayIf(20)(attribution_agent_instance_id, attribution_agent_instance_id != '')),
+        arraySort(groupUniqArray(20)(toString(service_name))),
+        toUnixTimestamp64Nano(min(start_time)), toUnixTimestamp64Nano(max(start_time)),
+        uniqExact(trace_id, span_id), groupUniqArray(20)(lower(hex(span_id))),
+        groupUniqArray(20)(lower(hex(trace_id)))
+    FROM {database}.spans
+    WHERE has({kinds:Array(String)}, 'issuer') AND tenant_id = {tenant:String}
+      AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+      AND attribution_agent_identity_id != ''
+    GROUP BY attribution_agent_identity_id
+    HAVING (uniqExactIf(attribution_agent_identity_issuer, attribution_agent_identity_issuer != '') > 1
+            OR countIf(startsWith(attribution_agent_identity_id, 'spiffe://')
+                AND startsWith(attribution_agent_identity_issuer, 'spiffe://')
+                AND NOT startsWith(attribution_agent_identity_id, concat(attribution_agent_identity_issuer, '/'))) > 0)
+       AND ({agent:String} = '' OR countIf(gen_ai_agent_name = {agent:String}) > 0)
+
+    UNION ALL
+    -- One action is one agent's, in whichever service its spans are made.
+    SELECT 'action', attribution_action_id,
+        arraySort(groupUniqArrayIf(20)(toString(attribution_agent_identity_id), attribution_agent_identity_id != '')), [],
+        arraySort(groupUniqArrayIf(20)(toString(gen_ai_agent_name), gen_ai_agent_name != '')),
+        arraySort(groupUniqArrayIf(20)(attribution_agent_instance_id, attribution_agent_instance_id != '')),
+        arraySort(groupUniqArray(20)(toString(service_name))),
+        toUnixTimestamp64Nano(min(start_time)), toUnixTimestamp64Nano(max(start_time)),
+        uniqExact(trace_id, span_id), groupUniqArray(20)(lower(hex(span_id))),
+        groupUniqArray(20)(lower(hex(trace_id)))
+    FROM {database}.spans
+    WHERE has({kinds:Array(String)}, 'action') AND tenant_id = {tenant:String}
+      AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+      AND attribution_action_id != ''
+    GROUP BY attribution_action_id
+    HAVING (min(if(attribution_agent_identity_id = '', NULL, toString(attribution_agent_identity_id)))
+            != max(if(attribution_agent_identity_id = '', NULL, toString(attribution_agent_identity_id)))
+        OR min(if(gen_ai_agent_name = '', NULL, toString(gen_ai_agent_name)))
+            != max(if(gen_ai_agent_name = '', NULL, toString(gen_ai_agent_name)))
+        OR min(if(attribution_agent_instance_id = '', NULL, attribution_agent_instance_id))
+            != max(if(attribution_agent_instance_id = '', NULL, attribution_agent_instance_id)))
+       AND ({agent:String} = '' OR countIf(gen_ai_agent_name = {agent:String}) > 0)
+
+    UNION ALL
+    -- The user whom an application knows, and the human principal who is claimed.
+    SELECT 'user', attribution_principal_id, [attribution_principal_id], [user_id],
+        arraySort(groupUniqArrayIf(20)(toString(gen_ai_agent_name), gen_ai_agent_name != '')),
+        arraySort(groupUniqArrayIf(20)(attribution_agent_instance_id, attribution_agent_instance_id != '')),
+        arraySort(groupUniqArray(20)(toString(service_name))),
+        toUnixTimestamp64Nano(min(start_time)), toUnixTimestamp64Nano(max(start_time)),
+        uniqExact(trace_id, span_id), groupUniqArray(20)(lower(hex(span_id))),
+        groupUniqArray(20)(lower(hex(trace_id)))
+    FROM {database}.spans
+    WHERE has({kinds:Array(String)}, 'user') AND tenant_id = {tenant:String}
+      AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+      AND user_id != '' AND attribution_principal_type = 'human' AND attribution_principal_id NOT IN ('', user_id)
+      AND ({agent:String} = '' OR gen_ai_agent_name = {agent:String})
+    GROUP BY attribution_principal_id, user_id
+)
+WHERE (first_ns, kind, key) > ({after_ns:Int64}, {after_kind:String}, {after_key:String})
+ORDER BY first_ns, kind, key
+LIMIT {limit:UInt32}
