@@ -1,7 +1,7 @@
 """A real ClickHouse server for tests: the engine in the chDB wheel, listening on HTTP, in its own process.
 
-Run as a program it is that server: `python clickhouse.py FOLDER PORT`. Loopback only, one user `default`
-without a password. `_chdb.query` is private to chDB: for tests only.
+Run as a program it is that server, as `ClickHouse` configures it in its folder. Loopback only, one user
+`default` without a password, unless a test has others. `_chdb.query` is private to chDB: for tests only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 START_TIMEOUT_S = 60
 
-_USERS = """<clickhouse><profiles><default/></profiles><quotas><default/></quotas><users><default>
+USERS = """<clickhouse><profiles><default/></profiles><quotas><default/></quotas><users><default>
 <password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota>
 </default></users></clickhouse>"""
 
@@ -38,6 +38,11 @@ class ClickHouse:
 
     folder: Path
     port: int
+    tcp_port: int = 0
+    """Where other servers of a cluster reach it; 0: nowhere."""
+    users: str = USERS
+    configuration: str = ""
+    """More elements of config.xml."""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -45,8 +50,9 @@ class ClickHouse:
         return f"clickhouse://127.0.0.1:{self.port}/whodid"
 
     def start(self) -> None:
+        self._configure()
         self.process = subprocess.Popen(
-            [sys.executable, __file__, str(self.folder), str(self.port)],
+            [sys.executable, __file__, str(self.folder), str(self.tcp_port)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -62,6 +68,17 @@ class ClickHouse:
             self.process.wait()
             self.process = None
 
+    def _configure(self) -> None:
+        configuration = self.folder / ".clickhouse-local"
+        configuration.mkdir(parents=True, exist_ok=True)
+        users = self.folder / "users.xml"
+        users.write_text(self.users)
+        tcp = f"<tcp_port>{self.tcp_port}</tcp_port>" if self.tcp_port else ""
+        (configuration / "config.xml").write_text(
+            f"<clickhouse><http_port>{self.port}</http_port>{tcp}<listen_host>127.0.0.1</listen_host>"
+            f"<users_config>{users}</users_config>{self.configuration}</clickhouse>"
+        )
+
     def _answers(self) -> bool:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/ping", timeout=1) as answer:
@@ -71,12 +88,21 @@ class ClickHouse:
 
 
 @contextlib.contextmanager
-def clickhouse(folder: Path) -> Generator[ClickHouse]:
+def clickhouse(folder: Path, *, users: str = USERS) -> Generator[ClickHouse]:
     """A running server on a free port, with its data in `folder`."""
+    with running(ClickHouse(folder, free_port(), users=users)) as server:
+        yield server
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    server = ClickHouse(folder, port)
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(server: ClickHouse) -> Generator[ClickHouse]:
+    """The server, until the block ends."""
     server.start()
     try:
         yield server
@@ -84,21 +110,14 @@ def clickhouse(folder: Path) -> Generator[ClickHouse]:
         server.stop()
 
 
-def _serve(folder: Path, port: int) -> None:
-    configuration = folder / ".clickhouse-local"
-    configuration.mkdir(parents=True, exist_ok=True)
-    users = folder / "users.xml"
-    users.write_text(_USERS)
-    (configuration / "config.xml").write_text(
-        f"<clickhouse><http_port>{port}</http_port><listen_host>127.0.0.1</listen_host>"
-        f"<users_config>{users}</users_config></clickhouse>"
-    )
+def _serve(folder: Path, *, tcp: bool) -> None:
     os.environ["HOME"] = str(folder)
     # After HOME: the engine reads its configuration from there.
     engine: Any = importlib.import_module("chdb._chdb")
     # The outer query has to have the format TabSeparated, or the listener does not start.
-    engine.query(f"SYSTEM START LISTEN HTTP; {_FOREVER}", "TabSeparated", path=str(folder / "data"))
+    start = "SYSTEM START LISTEN HTTP;" + (" SYSTEM START LISTEN TCP;" if tcp else "")
+    engine.query(f"{start} {_FOREVER}", "TabSeparated", path=str(folder / "data"))
 
 
 if __name__ == "__main__":
-    _serve(Path(sys.argv[1]).resolve(), int(sys.argv[2]))
+    _serve(Path(sys.argv[1]).resolve(), tcp=sys.argv[2] != "0")
