@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.benchmarks import ingest, payload, stages
+from tests.benchmarks import ingest, payload, questions, stages
 
 FEW = ("--rounds", "1", "--spans", "960", "--batch", "96")
 
@@ -83,3 +83,15 @@ def test_the_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert text.endswith(f"{stages.END}\nafter\n")
     assert "| decode |" in text
     assert "old" not in text
+
+
+def test_the_questions_find_every_planted_incident_exactly(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    assert questions.main(["--spans", "9600", "--rounds", "1", "--samples", "2", "--json", str(file)]) == 0
+    (run,) = json.loads(file.read_text())
+    assert run["filled"]["span_count"] > 9600
+    judged = {each["question"] for each in run["judged"]}
+    assert judged >= {"who", "chain", "credential", "unattributed", "blast-radius"}
+    assert [each for each in run["judged"] if not each["expected"]] == []
+    measured = {each["name"]: each for each in run["measured"]}
+    assert min(measured["who"]["ours"]["p95_ms"], measured["who"]["peer"]["p95_ms"]) > 0

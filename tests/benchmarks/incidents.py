@@ -1,0 +1,233 @@
+"""Incidents for the scale data, each with the question that has to find it and exactly what that is."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.benchmarks.scenes import SECOND_NS, Agent, Scene
+from tests.spans import Sent, Value
+
+Found = Callable[[Any], Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that went wrong, and is known exactly."""
+
+    name: str
+    question: str
+    parameters: dict[str, Any]
+    expected: frozenset[str]
+    found: Found
+    """What an answer tells of `expected`, in the same words."""
+    scene: Scene
+
+    def requests(self) -> Iterator[tuple[str, dict[str, Value], list[Sent]]]:
+        """Service, resource and spans of what each process sends."""
+        by_process: dict[tuple[str, str], tuple[Mapping[str, Value], list[Sent]]] = {}
+        for service, resource, span in self.scene.sent:
+            by_process.setdefault((service, repr(sorted(resource.items()))), (resource, []))[1].append(span)
+        for (service, _), (resource, spans) in by_process.items():
+            yield service, dict(resource), spans
+
+
+def plant(begin: datetime, days: int, seed: int = 5) -> list[Incident]:
+    """Every incident twice, at times in the `days` after `begin`."""
+    draw = random.Random(seed)
+    planted: list[Incident] = []
+    for incident in _ALL:
+        for half in range(2):
+            # In the middle of one half of the time: the day around it is within the traffic.
+            at = begin + timedelta(days=days * (0.2 + 0.5 * half + 0.1 * draw.random()))
+            planted.append(incident(Scene(draw, int(at.timestamp()) * SECOND_NS)))
+    marks = [mark for incident in planted for mark in incident.scene.marks]
+    return [_with_marks(incident, marks) for incident in planted]
+
+
+def _with_marks(incident: Incident, marks: list[tuple[str, int, str]]) -> Incident:
+    """A question about a time has to find what every incident left in it, and no more."""
+    if "since" not in incident.parameters:
+        return incident
+    since_ns, until_ns = (
+        int(incident.parameters[side].timestamp()) * SECOND_NS for side in ("since", "until")
+    )
+    expected = {
+        id_
+        for question, at_ns, id_ in marks
+        if question == incident.question and since_ns <= at_ns < until_ns
+    }
+    return replace(incident, expected=frozenset(expected))
+
+
+def day_around(scene: Scene) -> dict[str, datetime]:
+    """The 24 hours with the scene in the middle, as a question's period."""
+    middle = datetime.fromtimestamp(scene.at_ns / SECOND_NS, UTC)
+    return {"since": middle - timedelta(hours=12), "until": middle + timedelta(hours=12)}
+
+
+def _spans_of_items(answer: Any) -> Iterable[str]:
+    return {item.span_ids[0] for item in answer.items}
+
+
+def _credential(scene: Scene, task: str) -> dict[str, Value]:
+    return {
+        "ATTRIBUTION_CREDENTIAL_ID": f"sha256:{scene.hex()}",
+        "ATTRIBUTION_CREDENTIAL_TYPE": "bearer",
+        "ATTRIBUTION_CREDENTIAL_NOT_BEFORE": scene.time(-60),
+        "ATTRIBUTION_CREDENTIAL_NOT_AFTER": scene.time(600),
+        "ATTRIBUTION_CREDENTIAL_TASK_ID": task,
+    }
+
+
+def _approved(agent: Agent, tool: str) -> tuple[str, str]:
+    """An approved and executed action: its id and its approver."""
+    scene, approver = agent.scene, f"manager-{agent.scene.hex(2)}@acme.example"
+    digest, call = scene.digest(), f"call_{scene.hex()}"
+    approval = agent.approval(tool, approver, digest, call)
+    done = agent.action(
+        tool,
+        GEN_AI_TOOL_CALL_ID=call,
+        ATTRIBUTION_ACTION_ARGUMENTS_HASH=digest,
+        ATTRIBUTION_ACTION_MODE="human_approved",
+        ATTRIBUTION_ACTION_EFFECT="delete",
+        ATTRIBUTION_APPROVAL_ID=approval,
+    )
+    return done.id, approver
+
+
+def deleted_database(scene: Scene) -> Incident:
+    """Who deleted it, for whom, and who approved that?"""
+    agent = scene.agent(f"dora-{scene.hex(2)}@acme.example", "ops-agent")
+    action, approver = _approved(agent, "drop_table")
+    expected = {f"principal {agent.user}", f"approver {approver}", "agent ops-agent", "mode human_approved"}
+
+    def found(answer: Any) -> Iterable[str]:
+        return {
+            f"principal {answer.principal.id.value}",
+            f"approver {answer.approval.approver.value}",
+            f"agent {answer.actor.name.value}",
+            f"mode {answer.mode.value}",
+        }
+
+    return Incident("deleted database", "who", {"id": action}, frozenset(expected), found, scene)
+
+
+def ten_agents(scene: Scene) -> Incident:
+    """An action at the end of ten agents in four traces."""
+    agent = scene.agent(f"erin-{scene.hex(2)}@acme.example", "agent-0")
+    for number in range(1, 10):
+        agent = agent.delegate(f"agent-{number}", apart=number % 3 == 0)
+    action = agent.action("send_mail", ATTRIBUTION_ACTION_EFFECT="communicate")
+    expected = {f"{place} {name} propagated" for place, name in enumerate((agent.user, *agent.names[:-1]))}
+
+    def found(answer: Any) -> Iterable[str]:
+        return {f"{link.position} {link.name} {link.evidence}" for link in answer.links[:-1]}
+
+    return Incident("ten agents", "chain", {"id": action.id}, frozenset(expected), found, scene)
+
+
+def _stolen(scene: Scene) -> tuple[str, Agent, list[Sent], list[Sent]]:
+    """A credential, its agent, the agent's uses, and the uses of whoever stole it."""
+    agent = scene.agent(f"finn-{scene.hex(2)}@acme.example", "billing-agent")
+    credential = _credential(scene, agent.task)
+    good = [
+        agent.action("lookup_order", ATTRIBUTION_RESOURCE_ID=f"order/{n}", said=credential) for n in range(3)
+    ]
+    scene.wait(1_200)
+    thief = [
+        agent.span(
+            "execute_tool",
+            service=f"unknown-{number}",
+            parent=Sent(span_id=scene.draw.randbytes(8)),
+            said=credential,
+            GEN_AI_TOOL_NAME="export",
+            GEN_AI_AGENT_NAME=None,
+            ATTRIBUTION_AGENT_INSTANCE_ID=None,
+            ATTRIBUTION_AGENT_IDENTITY_ID=None,
+            ATTRIBUTION_AGENT_IDENTITY_TYPE=None,
+            ATTRIBUTION_DELEGATION_CHAIN=None,
+            ATTRIBUTION_ACTION_ID=scene.hex(16),
+            ATTRIBUTION_RESOURCE_TYPE="bucket",
+            ATTRIBUTION_RESOURCE_ID=f"bucket/{number}",
+        )
+        for number in range(4)
+    ]
+    scene.mark("unattributed", *thief)
+    return (
+        str(credential["ATTRIBUTION_CREDENTIAL_ID"]),
+        agent,
+        [each.execution for each in good if each.execution],
+        thief,
+    )
+
+
+def stolen_credential(scene: Scene) -> Incident:
+    """Every use, which were by no agent of ours, and which of those was the first."""
+    credential, _, good, thief = _stolen(scene)
+    expected = {f"use {span.span_id.hex()}" for span in good}
+    expected |= {f"unenrolled late use {span.span_id.hex()}" for span in thief}
+    expected.add(f"first {thief[0].span_id.hex()}")
+
+    def found(answer: Any) -> Iterable[str]:
+        told = {
+            ("" if item.enrolled else "unenrolled ")
+            + ("late " if item.outside_lifetime else "")
+            + f"use {span}"
+            for item in answer.items
+            for span in item.span_ids[:1]
+        }
+        first = answer.first_unenrolled_use
+        return told | ({f"first {first.span_id}"} if first else set())
+
+    return Incident("stolen credential", "credential", {"id": credential}, frozenset(expected), found, scene)
+
+
+def reach_of_the_thief(scene: Scene) -> Incident:
+    """Everything that a stolen credential reached, by whomever."""
+    credential, agent, good, thief = _stolen(scene)
+    expected = {f"action {len(good) + len(thief)}", "agent billing-agent", f"principal {agent.user}"}
+    expected |= {f"resource order/{number}" for number in range(3)}
+    expected |= {f"resource bucket/{number}" for number in range(4)}
+    expected |= {"tool lookup_order", "tool export", "agent nobody"}
+
+    def found(answer: Any) -> Iterable[str]:
+        kinds = ("agent", "principal", "resource", "tool")
+        told = {f"{node.kind} {node.id or 'nobody'}" for node in answer.nodes if node.kind in kinds}
+        return {f"action {answer.action_count}"} | told
+
+    asked = {"kind": "credential", "id": credential}
+    return Incident("reach of the thief", "blast-radius", asked, frozenset(expected), found, scene)
+
+
+def unattributed(scene: Scene) -> Incident:
+    """Tools that ran for nobody."""
+    agent = scene.agent("nobody@acme.example", "shadow-agent")
+    spans = [
+        agent.span(
+            "execute_tool",
+            service="shadow",
+            GEN_AI_TOOL_NAME="sql_query",
+            ATTRIBUTION_ACTION_ID=scene.hex(16),
+            ATTRIBUTION_PRINCIPAL_ID=None,
+            ATTRIBUTION_PRINCIPAL_TYPE=None,
+            ATTRIBUTION_INITIATOR_ID=None,
+            ATTRIBUTION_INITIATOR_TYPE=None,
+            ATTRIBUTION_DELEGATION_CHAIN=None,
+        )
+        for _ in range(5)
+    ]
+    scene.mark("unattributed", *spans)
+    return Incident("unattributed", "unattributed", day_around(scene), frozenset(), _spans_of_items, scene)
+
+
+_ALL: tuple[Callable[[Scene], Incident], ...] = (
+    deleted_database,
+    ten_agents,
+    stolen_credential,
+    reach_of_the_thief,
+    unattributed,
+)
