@@ -4,6 +4,7 @@ from whodid.store.questions import blast_radius as _blast_radius
 from whodid.store.questions import chain as _chain
 from whodid.store.questions import credential as _credential
 from whodid.store.questions import identity_conflicts as _identity_conflicts
+from whodid.store.questions import new_credential_on_retry as _new_credential_on_retry
 from whodid.store.questions import trace as _trace
 from whodid.store.questions import unattributed as _unattributed
 from whodid.store.questions import who as _who
@@ -19,6 +20,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
         _credential.QUESTION,
         _blast_radius.QUESTION,
         _identity_conflicts.QUESTION,
+        _new_credential_on_retry.QUESTION,
         _unattributed.QUESTION,
     )
 }
