@@ -8,6 +8,7 @@ from whodid.store.questions import new_credential_on_retry as _new_credential_on
 from whodid.store.questions import trace as _trace
 from whodid.store.questions import unattributed as _unattributed
 from whodid.store.questions import who as _who
+from whodid.store.questions.cursor import CursorError
 from whodid.store.questions.lookup import AmbiguousIdError, UnknownIdError
 from whodid.store.questions.question import AnyQuestion, Question
 
@@ -26,4 +27,4 @@ QUESTIONS: dict[str, AnyQuestion] = {
 }
 """By name. To add one: a module here, its SQL in `sql/`, its page in `docs/questions/`, its test."""
 
-__all__ = ["QUESTIONS", "AmbiguousIdError", "AnyQuestion", "Question", "UnknownIdError"]
+__all__ = ["QUESTIONS", "AmbiguousIdError", "AnyQuestion", "CursorError", "Question", "UnknownIdError"]

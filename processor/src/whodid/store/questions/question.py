@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from whodid.store.questions.cursor import MAX_CURSOR_CHARACTERS
 from whodid.store.records import Record
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Paged(Period):
     limit: int = Field(100, ge=1, le=MAX_PAGE, description="How many items a page holds.")
     cursor: str = Field(
         "",
-        max_length=MAX_ID_CHARACTERS,
+        max_length=MAX_CURSOR_CHARACTERS,
         description="Where the page begins: `next_cursor` of the one before.",
     )
 
