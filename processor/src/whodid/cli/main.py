@@ -26,6 +26,7 @@ VERBS = {
     "run": Verb("whodid.cli.run"),
     "who": Verb("whodid.cli.who", extra="local"),
     "trace": Verb("whodid.cli.trace", extra="local"),
+    "schema": Verb("whodid.cli.schema", extra="local"),
     "check": Verb("whodid.cli.check", extra="processor"),
     "quarantine": Verb("whodid.cli.quarantine", extra="processor"),
     "demo": Verb("whodid.cli.demo", extra="demo"),

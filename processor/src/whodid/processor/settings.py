@@ -80,6 +80,11 @@ class StoreSettings(_Section):
         description="The cluster's name in the servers' `remote_servers`: tables are replicated, and sharded "
         "by trace. Empty: one server.",
     )
+    replicated: bool = Field(
+        True,
+        description="False for a cluster without ClickHouse Keeper: there are no replicas, and each server's "
+        "tables are brought up to date by `whodid schema apply` with its URL.",
+    )
 
 
 class ReceiverSettings(_Section):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from whodid.processor.settings import NO_STORE
 from whodid.store import Store, StoreUnavailableError
 from whodid.store.connection import Location
+from whodid.store.layout import Layout
 from whodid.store.retention import Retention
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def opened(settings: Settings) -> Store:
         settings.store_url,
         database=settings.store.database,
         retention=retention(settings),
-        cluster=settings.store.cluster,
+        layout=layout(settings),
         tenant=settings.tenant,
     )
 
@@ -54,9 +55,19 @@ def unopened(settings: Settings) -> Store:
     """The store as `opened` left it in another process; nothing is connected to yet."""
     if settings.store_url == NO_STORE:
         return NoStore()
-    return Store(Location.parse(settings.store_url, database=settings.store.database), settings.tenant)
+    return Store(_location(settings), settings.tenant)
+
+
+def layout(settings: Settings) -> Layout:
+    """How the store's tables lie."""
+    store = settings.store
+    return Layout(_location(settings).database, store.cluster, keeper=store.replicated)
 
 
 def retention(settings: Settings) -> Retention:
     """How long which tenant's rows are kept."""
     return Retention(settings.store.retention_days, settings.store.retention_days_by_tenant)
+
+
+def _location(settings: Settings) -> Location:
+    return Location.parse(settings.store_url, database=settings.store.database)

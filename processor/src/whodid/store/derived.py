@@ -89,8 +89,10 @@ def _filled(
         f"CREATE MATERIALIZED VIEW IF NOT EXISTS {layout.database}.{name}_view{layout.on_cluster} "
         f"TO {layout.rows(name)} AS {rows}"
     )
+    # Without Keeper each shard gets this itself, and the other shards may have no tables yet.
+    everywhere = layout.whole if layout.replicated else layout.rows
     backfill = (
-        f"INSERT INTO {layout.whole(name)} {rows.replace(layout.rows('spans'), layout.whole('spans'))} "
+        f"INSERT INTO {everywhere(name)} {rows.replace(layout.rows('spans'), everywhere('spans'))} "
         f"SETTINGS insert_deduplication_token = 'what was there before {name}', "
         "deduplicate_insert = 'enable', distributed_foreground_insert = 1, max_insert_threads = 1, "
         "min_insert_block_size_rows = 1000000000, min_insert_block_size_bytes = 0"

@@ -53,10 +53,7 @@ def create(layout: Layout) -> tuple[str, ...]:
     )
 
 
-def write(client: Any, layout: Layout, version: int, name: str, checksum: str) -> None:
-    """Notes a step, or as version 0 a generated part."""
-    client.command(
-        f"INSERT INTO {layout.whole(_TABLE)} (version, name, checksum) "
-        "VALUES ({version:UInt32}, {name:String}, {checksum:String})",
-        parameters={"version": version, "name": name, "checksum": checksum},
-    )
+def note(layout: Layout, version: int, name: str, checksum: str) -> str:
+    """The statement that notes a step, or as version 0 a generated part."""
+    columns = "(version, name, checksum)"
+    return f"INSERT INTO {layout.whole(_TABLE)} {columns} SELECT {version}, '{name}', '{checksum}'"

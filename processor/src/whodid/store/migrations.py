@@ -38,14 +38,14 @@ STEPS = (
     Step(1, "spans and findings", schema.create_tables),
     Step(2, "trace index", derived.create_trace_index),
     Step(3, "hourly counts of actions", derived.create_actions_hourly),
-    Step(4, "look-ups by a trace's id as text", collector_view.add_indexes),
+    Step(4, "look-ups by a trace id as text", collector_view.add_indexes),
 )
 """Every step ever released, in order; one that was released is never edited."""
 
 _TABLES_ARE_THERE = 1
 """The step after which the registry's columns are added: later ones may read them."""
 
-COLUMNS, VIEWS = "the registry's columns", "views"
+COLUMNS, VIEWS = "columns", "views"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,22 @@ class Change:
     checksum: str = ""
     """Empty: the ledger does not note it, for the tables themselves say it."""
 
+    def complete(self, layout: Layout) -> tuple[str, ...]:
+        """The statements, and the one that notes that they were run."""
+        if not self.checksum:
+            return self.statements
+        return *self.statements, ledger.note(layout, self.version, self.name, self.checksum)
+
     @property
     def description(self) -> str:
         return f"step {self.version}: {self.name}" if self.version else self.name
 
 
 def create_all(layout: Layout, retention: Retention) -> tuple[str, ...]:
-    """All that `apply` runs where nothing is, but for the notes in the ledger."""
+    """All that `apply` runs where nothing is: whoever runs it by hand has the same store."""
     changes = _changes(Ledger(), layout, frozenset())
     kept = (statement for table in TABLES for statement in retention.statements(layout, table))
-    return (*ledger.create(layout), *(each for change in changes for each in change.statements), *kept)
+    return (*ledger.create(layout), *(each for change in changes for each in change.complete(layout)), *kept)
 
 
 def pending(client: Any, layout: Layout, retention: Retention) -> tuple[Change, ...]:
@@ -97,9 +103,7 @@ def apply(client: Any, layout: Layout, retention: Retention) -> tuple[str, ...]:
     for change in pending(client, layout, retention):
         if not done:
             _run(client, ledger.create(layout))
-        _run(client, change.statements)
-        if change.checksum:
-            ledger.write(client, layout, change.version, change.name, change.checksum)
+        _run(client, change.complete(layout))
         done.append(change.description)
     # Tables that were not there a moment ago have no retention yet.
     for change in _retention(client, layout, retention) if done else ():

@@ -36,6 +36,10 @@ class Retention:
         """Whole parts are dropped. With several periods a part is rewritten without what is over."""
         return not self.by_tenant
 
+    def of(self, tenant: str) -> int:
+        """The days of a tenant."""
+        return self.by_tenant.get(tenant, self.days)
+
     @property
     def description(self) -> str:
         """In words."""

@@ -86,7 +86,7 @@ _LOOKED_UP_BY = (
 """The attributes that a question starts from: each has an index that skips what cannot hold the value."""
 
 MIN_BYTES_FOR_WIDE_PART = 256 << 20
-"""A part below this is one file. A hundred columns in files of their own made an insert cost twice as much CPU."""
+"""A part below this is one file. A hundred columns in files of their own doubled the CPU of an insert."""
 
 
 def registry_columns() -> tuple[Attribute, ...]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Self
 
 from whodid.processor.errors import WhodidError
-from whodid.store import migrations
+from whodid.store import cost, migrations
 from whodid.store.connection import Location, connect
+from whodid.store.cost import Cost
 from whodid.store.layout import Layout
 from whodid.store.reader import DEFAULT_TENANT, Limits, Reader
 from whodid.store.retention import Retention
@@ -42,6 +44,9 @@ _FOR_GOOD = frozenset(
     )
 )
 
+
+# A subquery is asked of the whole cluster once, not by each shard of its own rows. One server ignores it.
+_ACROSS_SHARDS = {"distributed_product_mode": "global"}
 
 # A query that went beyond one of the limits it was given.
 _TOO_BROAD = {
@@ -83,17 +88,18 @@ class Store:
         *,
         database: str = "whodid",
         retention: Retention | None = None,
-        cluster: str = "",
+        layout: Layout | None = None,
         tenant: str = DEFAULT_TENANT,
     ) -> Self:
         """Opens the store at `url`, and creates or upgrades its tables.
 
-        `cluster`: the servers' name for it. `tenant`: about whose spans questions are asked, unless they say.
+        `layout`: one ClickHouse, where it is not given. `tenant`: about whose spans questions are asked,
+        unless they say.
         Raises StoreUrlError, StoreUnavailableError and SchemaError.
         """
         store = cls(Location.parse(url, database=database), tenant)
         try:
-            store.bring_up_to_date(Layout(store.database, cluster), retention or Retention())
+            store.bring_up_to_date(layout or Layout(store.database), retention or Retention())
         except WhodidError:
             store.close()
             raise
@@ -104,12 +110,19 @@ class Store:
 
         Raises StoreUnavailableError and SchemaError.
         """
-        try:
+        with self._translating():
             return migrations.apply(self._client, layout, retention)
-        except WhodidError:
-            raise
-        except Exception as error:
-            raise _translated(error, self._location) from error
+
+    def inspect(self, layout: Layout, retention: Retention) -> tuple[list[str], Cost | None]:
+        """What the tables lack, and what they hold; None where there are none. Nothing is changed.
+
+        Raises StoreUnavailableError and SchemaError.
+        """
+        with self._translating():
+            lacking = migrations.pending(self._client, layout, retention)
+            there = all(change.version == 0 for change in lacking)
+            measured = cost.measure(self._client, layout, retention) if there else None
+        return [change.description for change in lacking], measured
 
     @property
     def database(self) -> str:
@@ -146,7 +159,7 @@ class Store:
         """
         try:
             result = self._client.query(
-                text, parameters=dict(parameters), settings=dict(settings), tz_mode="aware"
+                text, parameters=dict(parameters), settings={**_ACROSS_SHARDS, **settings}, tz_mode="aware"
             )
             return list(result.named_results())
         except Exception as error:
@@ -178,6 +191,15 @@ class Store:
         }
         try:
             self._client.insert_arrow(table, rows, database=self.database, settings=settings)
+        except Exception as error:
+            raise _translated(error, self._location) from error
+
+    @contextmanager
+    def _translating(self) -> Generator[None]:
+        try:
+            yield
+        except WhodidError:
+            raise
         except Exception as error:
             raise _translated(error, self._location) from error
 

@@ -1,0 +1,105 @@
+"""A cluster of two servers as shards: whodid's tables over both, each trace on one, an insert once."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.clickhouse import ClickHouse, free_port, running
+from tests.spans import Sent, attribution, request
+from whodid.processor import pipeline
+from whodid.store import Store
+from whodid.store.connection import Location, connect
+from whodid.store.layout import Layout
+from whodid.store.migrations import apply
+from whodid.store.questions.trace import TraceParameters, trace
+from whodid.store.questions.who import WhoParameters, who
+from whodid.store.retention import Retention
+
+LAYOUT = Layout("whodid", "main", keeper=False)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[str]]:
+    """The URLs of two servers, which know each other as the shards of the cluster `main`."""
+    ports = [free_port() for _ in range(2)]
+    hosts = "".join(
+        f"<shard><internal_replication>true</internal_replication><replica><host>127.0.0.1</host>"
+        f"<port>{port}</port></replica></shard>"
+        for port in ports
+    )
+    configuration = f"<remote_servers><main>{hosts}</main></remote_servers>"
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(
+                running(
+                    ClickHouse(
+                        tmp_path_factory.mktemp("shard"),
+                        free_port(),
+                        tcp_port=port,
+                        configuration=configuration,
+                    )
+                )
+            )
+            for port in ports
+        ]
+        urls = [server.url for server in servers]
+        for url in urls:
+            client = connect(Location.parse(url))
+            apply(client, LAYOUT, Retention())
+            client.close()
+        yield urls
+
+
+def run(url: str, statement: str) -> list[tuple[Any, ...]]:
+    client = connect(Location.parse(url))
+    try:
+        return client.query(statement).result_rows
+    finally:
+        client.close()
+
+
+def test_a_trace_is_on_one_shard_and_read_from_either(shards: list[str]) -> None:
+    traces = [bytes([number]) * 16 for number in range(1, 41)]
+    store = Store(Location.parse(shards[0]))
+    spans = [
+        Sent(trace_id=each, attributes=attribution("execute_tool", ATTRIBUTION_ACTION_ID=f"action-{each[0]}"))
+        for each in traces
+        for _ in range(3)
+    ]
+    sealed = pipeline.run([request(*spans)])
+    for _ in range(3):
+        store.insert(sealed, "segment-1")
+    store.close()
+    for table, count in (("spans", 120), ("trace_index", 40), ("otel_traces", 120)):
+        assert [run(url, f"SELECT count() FROM whodid.{table}") for url in shards] == [[(count,)]] * 2
+    assert run(shards[1], "SELECT sum(actions) FROM whodid.actions_hourly") == [(120,)]
+    for table in ("spans_local", "trace_index_local"):
+        held = [{row[0] for row in run(url, f"SELECT hex(trace_id) FROM whodid.{table}")} for url in shards]
+        assert all(held)
+        assert not held[0] & held[1]
+        assert held[0] | held[1] == {each.hex().upper() for each in traces}
+
+
+def test_the_questions_are_answered_from_all_shards(shards: list[str]) -> None:
+    store = Store(Location.parse(shards[1]))
+    for number in range(50, 60):
+        one = Sent(
+            trace_id=bytes([number]) * 16,
+            attributes=attribution("execute_tool", ATTRIBUTION_ACTION_ID=f"action-{number}"),
+        )
+        store.insert(pipeline.run([request(one)]), f"segment-{number}")
+        record = who(store.reader(), WhoParameters(id=f"action-{number}"))
+        assert record.trace_ids == [one.trace_id.hex()]
+        assert len(trace(store.reader(), TraceParameters(trace_id=one.trace_id.hex())).lines) == 1
+    store.close()
+
+
+def test_a_store_over_shards_is_up_to_date_the_second_time(shards: list[str]) -> None:
+    for url in shards:
+        client = connect(Location.parse(url))
+        assert apply(client, LAYOUT, Retention()) == ()
+        client.close()
