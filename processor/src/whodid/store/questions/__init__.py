@@ -2,6 +2,7 @@
 
 from whodid.store.questions import blast_radius as _blast_radius
 from whodid.store.questions import chain as _chain
+from whodid.store.questions import confused_deputy as _confused_deputy
 from whodid.store.questions import credential as _credential
 from whodid.store.questions import identity_conflicts as _identity_conflicts
 from whodid.store.questions import new_credential_on_retry as _new_credential_on_retry
@@ -22,6 +23,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
         _blast_radius.QUESTION,
         _identity_conflicts.QUESTION,
         _new_credential_on_retry.QUESTION,
+        _confused_deputy.QUESTION,
         _unattributed.QUESTION,
     )
 }
