@@ -13,6 +13,7 @@ from whodid.processor.forwarding.endpoint import connect
 from whodid.processor.forwarding.forwarder import Forwarder
 from whodid.processor.health import Health
 from whodid.processor.intake import Intake
+from whodid.processor.memory import reuse_buffers
 from whodid.processor.quarantine import Quarantine
 from whodid.processor.receivers import grpc as grpc_receiver
 from whodid.processor.receivers import http as http_receiver
@@ -96,6 +97,7 @@ class Ingest:
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncGenerator[None]:
         """Receives and delivers while the block runs; afterwards it takes no more."""
+        reuse_buffers()
         await asyncio.to_thread(warm_up)
         app = http_receiver.app(self._intake, self._settings.receiver)
         for each in self._couriers:

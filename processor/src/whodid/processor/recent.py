@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
 import time
 from dataclasses import dataclass
+
+from blake3 import blake3
 
 _DIGEST_BYTES = 16
 
@@ -34,9 +35,9 @@ class Recent:
         return self._max_requests > 0
 
     def digest(self, body: bytes) -> bytes:
-        # What is known is not stored, so nobody may be able to make two bodies of one digest. SHA-256 is the
-        # fastest of the sound ones in the standard library where the processor has instructions for it.
-        return hashlib.sha256(body).digest()[:_DIGEST_BYTES]
+        # What is known is not stored, so nobody may be able to make two bodies of one digest. BLAKE3 is
+        # sound, and takes a third of the time of SHA-256, the fastest of the standard library's.
+        return blake3(body).digest()[:_DIGEST_BYTES]
 
     def find(self, digest: bytes) -> asyncio.Future[None] | None:
         """What to wait for before the same request may be acknowledged; None for one that is not known."""
