@@ -82,6 +82,8 @@ _LOOKED_UP_BY = (
     attr.ATTRIBUTION_CREDENTIAL_ID,
     attr.ATTRIBUTION_PRINCIPAL_ID,
     attr.ATTRIBUTION_TASK_ID,
+    attr.SESSION_ID,
+    attr.GEN_AI_CONVERSATION_ID,
 )
 """The attributes that a question starts from: each has an index that skips what cannot hold the value."""
 
@@ -113,6 +115,9 @@ def create_tables(layout: Layout) -> tuple[str, ...]:
         f"({_definitions(_SPAN_FIELDS)}, INDEX by_trace trace_id TYPE bloom_filter(0.001), "
         "INDEX by_span span_id TYPE bloom_filter(0.001)"
         f") ENGINE = {layout.engine('spans')} PARTITION BY day "
+        # The time is sorted by, and not in the primary key: there it would hide from ClickHouse that a period
+        # is one of five-minute steps too, and a question about an hour read every granule.
+        "PRIMARY KEY (tenant_id, toStartOfFiveMinutes(start_time), trace_id) "
         "ORDER BY (tenant_id, toStartOfFiveMinutes(start_time), trace_id, start_time) "
         f"SETTINGS {spans_rows}"
     )
