@@ -157,7 +157,7 @@ def test_eight_users_at_once_have_nothing_of_each_others(tmp_path: Path) -> None
         running.wait_until_stored()
         for user in USERS:
             for id_ in call_ids(said[user]).values():
-                assert running.ask(f"who/{id_}")["principal"]["id"]["value"] == user
+                assert running.ask(f"who?id={id_}")["principal"]["id"]["value"] == user
         assert running.stop() == 0
     traces: dict[bytes, list[dict[str, Any]]] = {}
     for row in stored.spans(folder):

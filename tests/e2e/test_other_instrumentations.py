@@ -134,7 +134,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
         rows[row["service_name"]].append(row)
     with service(folder) as running:
         return {
-            name: (rows[name], running.ask(f"who/{lookup(rows[name])['span_id'].hex()}")) for name in CASES
+            name: (rows[name], running.ask(f"who?id={lookup(rows[name])['span_id'].hex()}")) for name in CASES
         }
 
 

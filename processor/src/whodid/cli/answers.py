@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar, cast
-from urllib.parse import quote
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from urllib.parse import urlencode
 
 from whodid.processor.errors import WhodidError
 
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from whodid.processor.settings import Settings
+    from whodid.store import Store
     from whodid.store.questions.question import Parameters, Question
+    from whodid.store.reader import Statement
     from whodid.store.records import Record
 
 TIMEOUT_S = 60
@@ -24,29 +28,46 @@ ParametersT = TypeVar("ParametersT", bound="Parameters")
 AnswerT = TypeVar("AnswerT", bound="Record")
 
 
-def ask(
-    path: str,
-    id_: str,
-    question: Question[ParametersT, AnswerT],
-    parameters: ParametersT,
-    data_dir: Path | None,
-) -> AnswerT:
-    """The answer to a question about `id_`: from the service that runs on the data folder, or from its store.
+class Source(Protocol):
+    """Who answers."""
 
-    `path`: the question's path below `/api/v1`. Raises WhodidError.
+    def ask(self, question: Question[ParametersT, AnswerT], parameters: ParametersT) -> AnswerT:
+        """The answer. Raises WhodidError."""
+        ...
+
+    def statements(
+        self, question: Question[ParametersT, AnswerT], parameters: ParametersT
+    ) -> list[Statement]:
+        """The queries that make the answer, as they were run. Raises WhodidError."""
+        ...
+
+
+def ask(question: Question[ParametersT, AnswerT], parameters: ParametersT, data_dir: Path | None) -> AnswerT:
+    """One answer, from the service that runs on the data folder, or from its store. Raises WhodidError."""
+    with source(data_dir) as found:
+        return found.ask(question, parameters)
+
+
+@contextmanager
+def source(data_dir: Path | None, tenant: str | None = None) -> Generator[Source]:
+    """The service that runs on the data folder, or else its store, which is opened for the block.
+
+    `tenant`: about whose spans; None for the tenant of the settings. Raises WhodidError.
     """
     from whodid.processor import announcement, settings
 
     loaded = settings.load({"data_dir": data_dir} if data_dir else {})
     running = announcement.read(loaded.data_dir)
     if running is not None:
-        return question.answer.model_validate(_get(f"{running.api}/api/v1/{path}/{quote(id_, safe='')}"))
-    return _from_store(loaded, question, parameters)
+        yield _Service(running.api, tenant)
+        return
+    with opened(loaded) as store:
+        yield _Opened(store, tenant)
 
 
-def _from_store(
-    loaded: Settings, question: Question[ParametersT, AnswerT], parameters: ParametersT
-) -> AnswerT:
+@contextmanager
+def opened(loaded: Settings) -> Generator[Store]:
+    """The store of the settings, which no service has. Raises WhodidError."""
     from whodid.processor import storage
     from whodid.processor.lock import DataLock
 
@@ -59,9 +80,56 @@ def _from_store(
     with DataLock(loaded.data_dir) if embedded else nullcontext():
         store = storage.opened(loaded)
         try:
-            return question.ask(store.reader(), parameters)
+            yield store
         finally:
             store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The store itself."""
+
+    store: Store
+    tenant: str | None
+
+    def ask(self, question: Question[ParametersT, AnswerT], parameters: ParametersT) -> AnswerT:
+        return question.ask(self.store.reader(self.tenant), parameters)
+
+    def statements(
+        self, question: Question[ParametersT, AnswerT], parameters: ParametersT
+    ) -> list[Statement]:
+        reader = self.store.reader(self.tenant)
+        question.ask(reader, parameters)
+        return reader.statements
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """A running service's API."""
+
+    api: str
+    tenant: str | None
+
+    def ask(self, question: Question[ParametersT, AnswerT], parameters: ParametersT) -> AnswerT:
+        return question.answer.model_validate(self._get(question.name, parameters))
+
+    def statements(
+        self, question: Question[ParametersT, AnswerT], parameters: ParametersT
+    ) -> list[Statement]:
+        from pydantic import TypeAdapter
+
+        from whodid.store.reader import Statement
+
+        found = self._get(question.name, parameters, ("sql", "true"))
+        return TypeAdapter(list[Statement]).validate_python(found["statements"])
+
+    def _get(self, name: str, parameters: Parameters, *more: tuple[str, str]) -> Any:
+        from whodid.store.questions.asking import texts
+
+        said = [*texts(parameters), *more]
+        if self.tenant is not None:
+            said.append(("tenant", self.tenant))
+        return _get(f"{self.api}/api/v1/{name}?{urlencode(said)}")
 
 
 def _get(url: str) -> Any:
@@ -72,7 +140,8 @@ def _get(url: str) -> Any:
         raise _problem(error) from None
     except (OSError, ValueError) as error:
         raise WhodidError(
-            f"the service at {url} did not answer: {error}", "is `whodid up` still running?"
+            f"the service at {url.partition('?')[0]} did not answer: {error}",
+            "is `whodid up` still running?",
         ) from None
 
 
@@ -86,8 +155,8 @@ def _problem(error: urllib.error.HTTPError) -> WhodidError:
         cause, hint = str(body["title"]), str(body["hint"])
     except (ValueError, KeyError, TypeError):
         return WhodidError(f"the service answered {error.code}", "see what `whodid up` printed")
-    if error.code == 404:
-        return UnknownIdError(cause, hint)
     if error.code == 409:
         return AmbiguousIdError(cause, hint, [Candidate.model_validate(each) for each in body["candidates"]])
+    if body.get("type") == "urn:whodid:problem:unknown-id":
+        return UnknownIdError(cause, hint)
     return WhodidError(cause, hint)

@@ -181,9 +181,7 @@ def _print_answers(service: Service, calls: dict[str, str]) -> None:
         show.record(records[story])
     trace_id = records["denied"].trace_ids[0]
     click.echo(f"\nAll that happened: whodid trace {trace_id}\n")
-    show.trace(
-        answers.ask("traces", trace_id, QUESTION, TraceParameters(trace_id=trace_id), service.data_dir)
-    )
+    show.trace(answers.ask(QUESTION, TraceParameters(trace_id=trace_id), service.data_dir))
 
 
 def _wait_for(service: Service, call_id: str) -> WhoRecord:
@@ -195,7 +193,7 @@ def _wait_for(service: Service, call_id: str) -> WhoRecord:
     deadline_s = time.monotonic() + ANSWERS_TIMEOUT_S
     while time.monotonic() < deadline_s:
         with contextlib.suppress(UnknownIdError):
-            record = answers.ask("who", call_id, QUESTION, WhoParameters(id=call_id), service.data_dir)
+            record = answers.ask(QUESTION, WhoParameters(id=call_id), service.data_dir)
             if record.outcome.status != "not_recorded":
                 return record
         time.sleep(0.1)

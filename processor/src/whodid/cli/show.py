@@ -9,11 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from whodid.semconv.values import EvidenceLevel
+from whodid.store.flat import visible
 
 if TYPE_CHECKING:
     from whodid.store.records import Answer, TraceLine, TraceRecord, WhoRecord
 
-_STYLES = {
+STYLES = {
     EvidenceLevel.VERIFIED: "green",
     EvidenceLevel.PROPAGATED: "cyan",
     EvidenceLevel.SELF_ASSERTED: "yellow",
@@ -23,13 +24,8 @@ _MISSING = "—"
 
 
 def plain(text: str) -> str:
-    """The text with everything that could steer a terminal or turn the writing round made visible.
-
-    Control characters (ECMA-48) and the bidirectional controls of Unicode TR 9 are written as escapes.
-    """
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
-    )
+    """The text with everything that could steer a terminal or turn the writing round made visible."""
+    return visible(text)
 
 
 def record(answer: WhoRecord) -> None:
@@ -48,7 +44,7 @@ def record(answer: WhoRecord) -> None:
     table.add_column(overflow="fold")
     table.add_column()
     for name, value, level in _rows(answer):
-        table.add_row(name, Text(plain(value)), Text(level.value, style=_STYLES[level]))
+        table.add_row(name, Text(plain(value)), Text(level.value, style=STYLES[level]))
     console.print(table)
     for title, lines in (
         ("gaps", answer.gaps),

@@ -20,11 +20,12 @@ def command(trace_id: str, as_json: bool, data_dir: Path | None) -> None:
 
     ID is a trace id; `whodid who` names the trace of an action.
     """
-    from whodid.cli import answers, show
-    from whodid.store.questions.trace import QUESTION, TraceParameters
+    from whodid.cli import answers, render
+    from whodid.store.questions.asking import parse
+    from whodid.store.questions.trace import QUESTION
 
-    record = answers.ask("traces", trace_id, QUESTION, TraceParameters(trace_id=trace_id), data_dir)
+    record = answers.ask(QUESTION, parse(QUESTION, [("trace_id", trace_id)]), data_dir)
     if as_json:
-        print(record.model_dump_json(indent=2))
+        print(render.as_json(record))
     else:
-        show.trace(record)
+        render.for_people(record)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -22,18 +21,17 @@ def command(id_: str, as_json: bool, data_dir: Path | None) -> None:
     ID is a span id, a tool call id, an action id or a correlation id. Each answer has its level of
     evidence: verified, propagated, self_asserted or missing.
     """
-    from whodid.cli import answers, show
+    from whodid.cli import answers, render
     from whodid.store.questions import AmbiguousIdError
-    from whodid.store.questions.who import QUESTION, WhoParameters
+    from whodid.store.questions.asking import parse
+    from whodid.store.questions.who import QUESTION
 
     try:
-        record = answers.ask("who", id_, QUESTION, WhoParameters(id=id_), data_dir)
+        record = answers.ask(QUESTION, parse(QUESTION, [("id", id_)]), data_dir)
     except AmbiguousIdError as error:
-        for each in error.candidates:
-            line = f"{each.ask}  {each.operation} {each.tool}  for {each.principal or '—'}"
-            print(show.plain(line), file=sys.stderr)
+        render.candidates(error)
         raise
     if as_json:
-        print(record.model_dump_json(indent=2))
+        print(render.as_json(record))
     else:
-        show.record(record)
+        render.for_people(record)

@@ -1,57 +1,154 @@
-"""The HTTP API: the attribution questions as JSON. Errors are problems (RFC 9457)."""
+"""The HTTP API: every question at `/api/v1/NAME`, as JSON or CSV. Errors are problems (RFC 9457)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from whodid.processor import openapi
 from whodid.processor.errors import WhodidError
-from whodid.store import StoreUnavailableError
-from whodid.store.questions import QUESTIONS, AmbiguousIdError, AnyQuestion, UnknownIdError
+from whodid.store import QueryTooBroadError, StoreUnavailableError, flat
+from whodid.store.questions import QUESTIONS, AmbiguousIdError, AnyQuestion, CursorError, UnknownIdError
+from whodid.store.questions.asking import RESERVED, ParameterError, parse, tenant_name
+from whodid.store.questions.question import Listing
+from whodid.store.reader import Statement
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
     from starlette.requests import Request
 
-    from whodid.store import Store
+    from whodid.store import Reader, Store
+
+MAX_CONCURRENT = 8
+"""Questions that the store works on at once; more wait for their turn."""
+
+_STATUSES: dict[type[WhodidError], int] = {
+    ParameterError: 400,
+    CursorError: 400,
+    UnknownIdError: 404,
+    AmbiguousIdError: 409,
+    QueryTooBroadError: 422,
+    StoreUnavailableError: 503,
+}
+_STATEMENTS = TypeAdapter(dict[str, list[Statement]])
 
 
 def routes(store: Store) -> list[Route]:
     """The API's routes, answered from `store`."""
+    turns = asyncio.Semaphore(MAX_CONCURRENT)
 
-    async def who(request: Request) -> Response:
-        return await _answer(store, QUESTIONS["who"], {"id": request.path_params["id"]})
+    async def index(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
+        listed = [
+            {"name": each.name, "title": each.title, "path": f"/api/v1/{each.name}"}
+            for each in QUESTIONS.values()
+        ]
+        return JSONResponse({"questions": listed, "openapi": "/api/v1/openapi.json"})
 
-    async def trace(request: Request) -> Response:
-        return await _answer(store, QUESTIONS["trace"], {"trace_id": request.path_params["id"]})
+    async def described(request: Request) -> Response:  # noqa: ARG001
+        return JSONResponse(openapi.document())
 
     return [
-        # An id may be anything that a framework calls a tool call, slashes included.
-        Route("/api/v1/who/{id:path}", who),
-        Route("/api/v1/traces/{id:path}", trace),
+        Route("/api/v1", index),
+        Route("/api/v1/openapi.json", described),
+        *(Route(f"/api/v1/{each.name}", _endpoint(store, each, turns)) for each in QUESTIONS.values()),
     ]
 
 
-async def _answer(store: Store, question: AnyQuestion, given: dict[str, str]) -> Response:
-    try:
-        parameters = question.parameters.model_validate(given)
-        record = await run_in_threadpool(question.ask, store.reader(), parameters)
-    except ValidationError as error:
-        return problem(400, WhodidError(str(error.errors()[0]["msg"]), "see docs/cli.md"))
-    except UnknownIdError as error:
-        return problem(404, error)
-    except AmbiguousIdError as error:
-        candidates = [candidate.model_dump() for candidate in error.candidates]
-        return problem(409, error, candidates=candidates)
-    except StoreUnavailableError as error:
-        return problem(503, error)
-    return Response(record.model_dump_json(), media_type="application/json")
+def _endpoint(
+    store: Store, question: AnyQuestion, turns: asyncio.Semaphore
+) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            given = request.query_params.multi_items()
+            common = _common(question, given)
+            parameters = parse(question, [(name, text) for name, text in given if name not in RESERVED])
+            reader = store.reader(common.get("tenant"))
+            async with turns:
+                answer = await run_in_threadpool(question.ask, reader, parameters)
+                return await run_in_threadpool(_written, answer, reader, common)
+        except WhodidError as error:
+            return refusal(error)
+
+    return endpoint
+
+
+def _common(question: AnyQuestion, given: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """What is said beside the question's own parameters."""
+    said: dict[str, str] = {}
+    formats = ("json", "csv") if issubclass(question.answer, Listing) else ("json",)
+    allowed = {"format": formats, "sql": ("true", "false")}
+    for name, text in given:
+        if name not in RESERVED:
+            continue
+        if name in said:
+            raise ParameterError(f"{name} is given twice", "once is enough")
+        if name in allowed and text not in allowed[name]:
+            raise ParameterError(f"{name} has to be {' or '.join(allowed[name])}", "leave it out for JSON")
+        if name == "tenant":
+            tenant_name(text)
+        said[name] = text
+    return said
+
+
+def _written(answer: Any, reader: Reader, common: dict[str, str]) -> Response:
+    if common.get("sql") == "true":
+        content = _STATEMENTS.dump_json({"statements": reader.statements})
+        return Response(content, media_type="application/json")
+    if common.get("format") == "csv":
+        return _csv(answer)
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
+def _csv(answer: Listing[Any]) -> Response:
+    headers = {"content-disposition": "attachment; filename=whodid.csv", "x-content-type-options": "nosniff"}
+    if answer.next_cursor:
+        # Cursors are safe in an address, so they are in a header (RFC 8288).
+        headers["link"] = f'<?cursor={answer.next_cursor}>; rel="next"'
+    text = flat.as_csv([flat.row(item) for item in answer.items])
+    return Response(text, headers=headers, media_type="text/csv")
+
+
+def refusal(error: WhodidError) -> Response:
+    """Why a question is not answered."""
+    status = next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), 500)
+    more: dict[str, object] = {}
+    if isinstance(error, AmbiguousIdError):
+        more["candidates"] = [candidate.model_dump() for candidate in error.candidates]
+    return problem(status, error, **more)
 
 
 def problem(status: int, error: WhodidError, **more: object) -> Response:
     """An error as `application/problem+json`, with our hint beside what RFC 9457 defines."""
-    content = {"status": status, "title": error.cause, "hint": error.hint, **more}
+    kind = re.sub(r"(?<!^)(?=[A-Z])", "-", type(error).__name__.removesuffix("Error")).lower()
+    content = {
+        "type": f"urn:whodid:problem:{kind}",
+        "status": status,
+        "title": error.cause,
+        "hint": error.hint,
+        **more,
+    }
     return JSONResponse(content, status_code=status, media_type="application/problem+json")
+
+
+async def unrouted(request: Request, error: Exception) -> Response:
+    """A path or method that is not there, as a problem."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = error.headers if isinstance(error, HTTPException) else None
+    cause = f"{request.method} {request.url.path[:200]}: {HTTPStatus(status).phrase}"
+    response = problem(status, WhodidError(cause, "/api/v1 lists the questions"))
+    response.headers.update(headers or {})
+    return response
+
+
+async def bug(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+    """What nobody expected; it is in the service's log, and not in the answer."""
+    return problem(500, WhodidError("this is a bug", "the service's log says more"))

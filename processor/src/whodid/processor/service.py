@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -125,7 +126,11 @@ def application(settings: Settings, store: Store, ask: Callable[[], Awaitable[He
         # A page from elsewhere must not read the store through a name that it points at this machine.
         names = ["localhost", "127.0.0.1", "::1", "[::1]", settings.api.host]
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=names))
-    return Starlette(routes=[*health.routes(ask), *api.routes(store)], middleware=middleware)
+    return Starlette(
+        routes=[*health.routes(ask), *api.routes(store)],
+        middleware=middleware,
+        exception_handlers={HTTPException: api.unrouted, Exception: api.bug},
+    )
 
 
 def announcement(settings: Settings, grpc_port: int, api_socket: socket.socket) -> Announcement:

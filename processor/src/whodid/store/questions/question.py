@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from whodid.store.questions.cursor import MAX_CURSOR_CHARACTERS
 from whodid.store.records import Record
@@ -25,6 +25,11 @@ class Parameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_BEGIN = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_END = datetime.datetime(2200, 1, 1, tzinfo=datetime.UTC)
+"""The times that the store's columns hold, and then some."""
+
+
 class Period(Parameters):
     """Parameters of a question about a time: spans that started in [since, until)."""
 
@@ -36,9 +41,18 @@ class Period(Parameters):
     def bounds(self) -> dict[str, datetime.datetime]:
         """`since` and `until` as a query's parameters; an open side is the end of all times."""
         return {
-            "since": self.since or datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC),
-            "until": self.until or datetime.datetime(2200, 1, 1, tzinfo=datetime.UTC),
+            "since": self.since or _BEGIN,
+            "until": self.until or _END,
         }
+
+    @model_validator(mode="after")
+    def _is_a_period(self) -> Self:
+        for moment in (self.since, self.until):
+            if moment is not None and not _BEGIN <= moment <= _END:
+                raise ValueError("since and until are between the years 1970 and 2200")
+        if self.since is not None and self.until is not None and self.until <= self.since:
+            raise ValueError("until is not after since")
+        return self
 
 
 class Paged(Period):

@@ -1,0 +1,170 @@
+"""The API's description (OpenAPI 3.1), made from the questions' parameters and answers."""
+
+from __future__ import annotations
+
+import functools
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import models_json_schema
+
+from whodid.processor.settings import Tenant
+from whodid.store.questions import QUESTIONS
+from whodid.store.questions.asking import AGO, is_many, is_time
+from whodid.store.questions.question import Listing
+
+if TYPE_CHECKING:
+    from whodid.store.questions import AnyQuestion
+
+_SCHEMAS = "#/components/schemas/"
+_PROBLEMS = {
+    "400": "A parameter is wrong or unknown, or a cursor is none of this question's.",
+    "404": "No span in the store has this id.",
+    "409": "The id means several actions; `candidates` says which.",
+    "422": "The question would read, take or hold more than it may; `hint` says what to narrow.",
+    "500": "A bug.",
+    "503": "The store cannot answer now.",
+}
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "title": "Problem",
+    "description": "What went wrong (RFC 9457).",
+    "required": ["type", "status", "title", "hint"],
+    "properties": {
+        "type": {"type": "string", "description": "Which kind of problem, as a URN."},
+        "status": {"type": "integer"},
+        "title": {"type": "string", "description": "The cause, in a line."},
+        "hint": {"type": "string", "description": "What to do about it."},
+        "candidates": {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": "What an ambiguous id may mean.",
+        },
+    },
+}
+
+
+@functools.cache
+def document() -> dict[str, Any]:
+    """The whole document."""
+    answers = [question.answer for question in QUESTIONS.values()]
+    refs, definitions = models_json_schema(
+        [(answer, "serialization") for answer in answers], ref_template=_SCHEMAS + "{model}"
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "whodid",
+            "version": metadata.version("whodid"),
+            "description": "The attribution questions: which agent did what, on whose behalf, under which "
+            "decision. Read-only.",
+        },
+        "paths": {
+            f"/api/v1/{question.name}": {"get": _operation(question, refs[question.answer, "serialization"])}
+            for question in QUESTIONS.values()
+        },
+        "components": {"schemas": {**definitions.get("$defs", {}), "Problem": _PROBLEM}},
+    }
+
+
+def _operation(question: AnyQuestion, answer: dict[str, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = {"application/json": {"schema": {"anyOf": [answer, _STATEMENTS]}}}
+    if issubclass(question.answer, Listing):
+        content["text/csv"] = {"schema": {"type": "string"}}
+    problems = {
+        status: {
+            "description": text,
+            "content": {"application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
+        }
+        for status, text in _PROBLEMS.items()
+    }
+    return {
+        "operationId": question.name.replace("-", "_"),
+        "summary": question.title,
+        "parameters": [*_parameters(question), *_common(question)],
+        "responses": {"200": {"description": "The answer.", "content": content}, **problems},
+    }
+
+
+_STATEMENTS: dict[str, Any] = {
+    "type": "object",
+    "description": "With `sql=true`: what was run.",
+    "required": ["statements"],
+    "additionalProperties": False,
+    "properties": {
+        "statements": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["query", "text", "parameters"],
+                "properties": {
+                    "query": {"type": "string"},
+                    "text": {"type": "string"},
+                    "parameters": {"type": "object"},
+                },
+            },
+        }
+    },
+}
+
+
+def _parameters(question: AnyQuestion) -> list[dict[str, Any]]:
+    schema: dict[str, Any] = question.parameters.model_json_schema(mode="validation")
+    definitions: dict[str, Any] = schema.get("$defs", {})
+    found: list[dict[str, Any]] = []
+    for name, field in question.parameters.model_fields.items():
+        value = _given(schema["properties"][name], definitions)
+        if is_time(field):
+            value = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "pattern": AGO}]}
+        found.append(
+            {
+                "name": name,
+                "in": "query",
+                "required": field.is_required(),
+                "description": field.description or "",
+                "schema": value,
+                **({"style": "form", "explode": True} if is_many(field) else {}),
+            }
+        )
+    return found
+
+
+def _given(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """A parameter's schema on its own, without the null that a query string cannot say."""
+    if "$ref" in schema:
+        schema = {**definitions[schema["$ref"].rpartition("/")[2]], **schema}
+    choices = [_given(each, definitions) for each in schema.get("anyOf", ()) if each.get("type") != "null"]
+    rest = {
+        key: value
+        for key, value in schema.items()
+        if key not in ("anyOf", "title", "description", "$ref") and not (key == "default" and value is None)
+    }
+    if isinstance(rest.get("items"), dict):
+        rest["items"] = _given(cast("dict[str, Any]", rest["items"]), definitions)
+    if len(choices) == 1:
+        return {**rest, **choices[0]}
+    return {**rest, "anyOf": choices} if choices else rest
+
+
+def _common(question: AnyQuestion) -> list[dict[str, Any]]:
+    formats = ["json", "csv"] if issubclass(question.answer, Listing) else ["json"]
+    return [
+        _common_parameter(
+            "tenant",
+            "About whose spans it is asked; without it, about those of the service's own tenant.",
+            TypeAdapter(Tenant).json_schema(),
+        ),
+        _common_parameter(
+            "format", "How the answer is written.", {"type": "string", "enum": formats, "default": "json"}
+        ),
+        _common_parameter(
+            "sql",
+            "The queries that were run, instead of what they found.",
+            {"type": "string", "enum": ["true", "false"], "default": "false"},
+        ),
+    ]
+
+
+def _common_parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
