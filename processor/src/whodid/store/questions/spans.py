@@ -105,10 +105,9 @@ class Spans:
         return Answer(value=value, evidence=EvidenceLevel.SELF_ASSERTED, spans=[span.id])
 
 
-def load(reader: Reader, traces: Iterable[str], approvals: Iterable[str] = ()) -> Spans:
-    """Every span of some traces, and the spans that resolve some approvals in whichever trace."""
-    parameters = {"traces": list(traces), "approvals": list(approvals), "limit": MAX_SPANS}
-    return Spans(reader.rows("spans", parameters))
+def load(reader: Reader, traces: Iterable[str]) -> Spans:
+    """Every span of some traces."""
+    return Spans(reader.rows("spans", {"traces": list(traces), "limit": MAX_SPANS}))
 
 
 def findings(reader: Reader, traces: Iterable[str]) -> list[Finding]:

@@ -11,7 +11,7 @@ from pydantic import Field
 from whodid.semconv import attributes as attr
 from whodid.store.questions.lookup import UnknownIdError
 from whodid.store.questions.question import Parameters, Question
-from whodid.store.questions.spans import MAX_SPANS, Span, Spans, findings, load
+from whodid.store.questions.spans import MAX_SPANS, Span, Spans, findings
 from whodid.store.records import TraceLine, TraceRecord
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def trace(reader: Reader, parameters: TraceParameters) -> TraceRecord:
             "a trace id is 32 hexadecimal digits; `whodid who` takes the other ids and names the trace",
         )
     trace_id = trace_id.lower()
-    spans = load(reader, [trace_id])
+    spans = Spans(reader.rows("trace", {"trace": trace_id, "limit": MAX_SPANS}))
     if not spans.all:
         raise UnknownIdError(
             f"no span of trace {trace_id} is in the store", "check the id, and that the agent sends here"

@@ -13,7 +13,7 @@ from whodid.semconv.values import EvidenceLevel, PolicyEnforcementAction
 from whodid.store import records
 from whodid.store.questions import lookup
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Parameters, Question
-from whodid.store.questions.spans import Span, Spans, findings, load
+from whodid.store.questions.spans import MAX_SPANS, Span, Spans, findings, load
 from whodid.store.records import WhoRecord
 
 if TYPE_CHECKING:
@@ -47,15 +47,18 @@ def who(reader: Reader, parameters: WhoParameters) -> WhoRecord:
     """
     target = lookup.find(reader, parameters.id)
     spans = load(reader, target.traces)
-    approvals = {
-        text for span in _of_action(spans, target) if (text := span.text(attr.ATTRIBUTION_APPROVAL_ID))
-    }
-    if approvals:
-        spans = load(reader, target.traces, approvals)
-    action = _Action(spans, target)
+    action = _Action(spans, target, _approvals(reader, _of_action(spans, target)))
     of_action = {span.id for span in action.spans}
     found = [finding for finding in findings(reader, target.traces) if finding.span in of_action]
     return action.record(parameters.id, found)
+
+
+def _approvals(reader: Reader, spans: list[Span]) -> list[Span]:
+    """The spans that resolve the approvals that some spans name, in whichever trace."""
+    named = {text for span in spans if (text := span.text(attr.ATTRIBUTION_APPROVAL_ID))}
+    if not named:
+        return []
+    return Spans(reader.rows("approvals", {"approvals": sorted(named), "limit": MAX_SPANS})).all
 
 
 def _of_action(spans: Spans, target: lookup.Target) -> list[Span]:
@@ -67,7 +70,7 @@ def _of_action(spans: Spans, target: lookup.Target) -> list[Span]:
 class _Action:
     """One action's spans, told apart by what they are for."""
 
-    def __init__(self, spans: Spans, target: lookup.Target) -> None:
+    def __init__(self, spans: Spans, target: lookup.Target, approvals: list[Span]) -> None:
         self._all = spans
         self._target = target
         self.spans = _of_action(spans, target)
@@ -80,10 +83,8 @@ class _Action:
         self.approval = next(
             (
                 span
-                for span in spans.all
-                if approval_id
-                and span.text(attr.GEN_AI_OPERATION_NAME) == "resolve_approval"
-                and span.text(attr.ATTRIBUTION_APPROVAL_ID) == approval_id
+                for span in approvals
+                if approval_id and span.text(attr.ATTRIBUTION_APPROVAL_ID) == approval_id
             ),
             None,
         )

@@ -1,0 +1,16 @@
+-- The spans of a trace with what a line of its tree says. The index says when the trace was.
+WITH (
+    SELECT (min(first_time), max(last_time)) FROM {database}.trace_index
+    WHERE tenant_id = {tenant:String} AND trace_id = toFixedString(unhex({trace:String}), 16)
+) AS times
+SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(parent_span_id)) AS parent,
+       name, service_name, status_code,
+       toUnixTimestamp64Nano(start_time) AS start_ns, toUnixTimestamp64Nano(end_time) AS end_ns,
+       gen_ai_operation_name, gen_ai_agent_name, attribution_principal_id, attribution_delegation_chain,
+       attribution_action_id, attribution_action_mode, attribution_policy_decision_outcome,
+       attribution_policy_enforcement_action, error_type
+FROM {database}.spans
+WHERE tenant_id = {tenant:String} AND trace_id = toFixedString(unhex({trace:String}), 16)
+  AND start_time >= times.1 AND start_time <= times.2
+ORDER BY start_time, span_id
+LIMIT {limit:UInt32}
