@@ -6,6 +6,7 @@ from whodid.store.questions import confused_deputy as _confused_deputy
 from whodid.store.questions import credential as _credential
 from whodid.store.questions import identity_conflicts as _identity_conflicts
 from whodid.store.questions import new_credential_on_retry as _new_credential_on_retry
+from whodid.store.questions import replay as _replay
 from whodid.store.questions import trace as _trace
 from whodid.store.questions import unattributed as _unattributed
 from whodid.store.questions import who as _who
@@ -25,6 +26,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
         _new_credential_on_retry.QUESTION,
         _confused_deputy.QUESTION,
         _unattributed.QUESTION,
+        _replay.QUESTION,
     )
 }
 """By name. To add one: a module here, its SQL in `sql/`, its page in `docs/questions/`, its test."""
