@@ -9,6 +9,7 @@ import click
 
 from whodid.cli import main as cli
 from whodid.processor import settings
+from whodid.store.questions import QUESTIONS
 
 FOLDER = Path(__file__).parent
 WIDTH = 100
@@ -40,7 +41,17 @@ def _help(command: click.Command, context: click.Context) -> list[tuple[str, str
     return found
 
 
-GENERATED = {"configuration.md": settings_table, "cli.md": command_help}
+def questions() -> str:
+    """Every question with a link to its page."""
+    rows = [f"| [{each.name}]({each.name}.md) | {each.title} |" for each in QUESTIONS.values()]
+    return "\n".join(["| question | |", "| --- | --- |", *rows])
+
+
+GENERATED = {
+    "configuration.md": settings_table,
+    "cli.md": command_help,
+    "questions/README.md": questions,
+}
 BEGIN, END = "<!-- generated: python docs/generate.py -->\n", "<!-- end of what is generated -->"
 
 
