@@ -224,10 +224,91 @@ def unattributed(scene: Scene) -> Incident:
     return Incident("unattributed", "unattributed", day_around(scene), frozenset(), _spans_of_items, scene)
 
 
+def other_key(scene: Scene) -> Incident:
+    """An action is refused with one credential, and tried again with another."""
+    agent = scene.agent(f"gus-{scene.hex(2)}@acme.example", "sql-agent")
+    digest = scene.digest()
+    for number, error in enumerate(("PermissionDenied", None)):
+        tried = agent.action(
+            "sql_query",
+            said=_credential(scene, agent.task),
+            ATTRIBUTION_ACTION_ARGUMENTS_HASH=digest,
+            ATTRIBUTION_RESOURCE_ID="table/salaries",
+            ERROR_TYPE=error,
+        )
+        if number and tried.execution:
+            scene.mark("new-credential-on-retry", tried.execution, told=tried.id)
+    asked = day_around(scene)
+    return Incident("other key", "new-credential-on-retry", asked, frozenset(), _retried, scene)
+
+
+def _retried(answer: Any) -> Iterable[str]:
+    return {item.retried.action_id for item in answer.items}
+
+
+def impostor(scene: Scene) -> Incident:
+    """A process claims an identity that is not the one of its certificate."""
+    agent = scene.agent(f"hal-{scene.hex(2)}@acme.example", f"payments-agent-{scene.hex(2)}")
+    root = agent.delegate(f"impostor-{scene.hex(2)}", apart=True)
+    scene.sent.pop()
+    root.resource = {"attribution.agent.attested.id": "spiffe://acme.example/agent/unknown"}
+    scene.sent.append((root.service, root.resource, root.root))
+    done = root.action("refund", ATTRIBUTION_ACTION_EFFECT="write")
+    spans = [span for span in (root.root, done.decision, done.execution) if span]
+    scene.mark("identity-conflicts", *spans)
+    asked = day_around(scene)
+    return Incident("impostor", "identity-conflicts", asked, frozenset(), _all_spans, scene)
+
+
+def _all_spans(answer: Any) -> Iterable[str]:
+    return {span for item in answer.items for span in item.span_ids}
+
+
+def deputy(scene: Scene) -> Incident:
+    """Somebody has an agent use another's authority."""
+    agent = scene.agent(f"ida-{scene.hex(2)}@acme.example", "finance-agent")
+    other = f"cfo-{scene.hex(2)}@acme.example"
+    done = agent.action(
+        "transfer",
+        ATTRIBUTION_ACTION_EFFECT="write",
+        ATTRIBUTION_PRINCIPAL_ID=other,
+        ATTRIBUTION_DELEGATION_CHAIN=[other, "finance-agent"],
+    )
+    for kind in ("initiator", "principal_changed", "decision"):
+        scene.mark("confused-deputy", done.decision, told=f"{kind} {done.id}")
+    asked = day_around(scene)
+    return Incident("deputy", "confused-deputy", asked, frozenset(), _kinds, scene)
+
+
+def _kinds(answer: Any) -> Iterable[str]:
+    return {f"{item.kind} {item.action_id}" for item in answer.items}
+
+
+def session_of_three_traces(scene: Scene) -> Incident:
+    """Everything that happened in a session, in its order."""
+    session = f"session-{scene.hex()}"
+    for name in ("support-agent", "billing-agent", "support-agent"):
+        agent = scene.agent("joe@acme.example", name, SESSION_ID=session)
+        agent.action("lookup_order")
+        agent.span("chat")
+        scene.wait(300)
+    expected = {f"{number} {span.span_id.hex()}" for number, (_, _, span) in enumerate(scene.sent)}
+
+    def found(answer: Any) -> Iterable[str]:
+        return {f"{number} {item.span_id}" for number, item in enumerate(answer.items)}
+
+    asked = {"session": session}
+    return Incident("session of three traces", "replay", asked, frozenset(expected), found, scene)
+
+
 _ALL: tuple[Callable[[Scene], Incident], ...] = (
     deleted_database,
     ten_agents,
     stolen_credential,
     reach_of_the_thief,
     unattributed,
+    other_key,
+    impostor,
+    deputy,
+    session_of_three_traces,
 )

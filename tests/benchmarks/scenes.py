@@ -51,7 +51,7 @@ class Scene:
     )
     """Service, resource attributes and span, in the order of time."""
     marks: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
-    """What a question about a time has to list where the time is in it: question, start in ns, span's id."""
+    """What a question about a time has to list where the time is in it: question, start in ns, what."""
 
     def hex(self, size: int = 8) -> str:
         """A fresh id, in hexadecimal digits for so many bytes."""
@@ -61,9 +61,9 @@ class Scene:
         """A digest that nothing else has."""
         return f"sha256:{hashlib.sha256(self.draw.randbytes(8)).hexdigest()}"
 
-    def mark(self, question: str, *spans: Sent) -> None:
-        """The question has to list these spans where it is asked about their time."""
-        self.marks += [(question, span.start_ns, span.span_id.hex()) for span in spans]
+    def mark(self, question: str, *spans: Sent, told: str = "") -> None:
+        """The question has to list these spans, by id or as `told`, where it is asked about their time."""
+        self.marks += [(question, span.start_ns, told or span.span_id.hex()) for span in spans]
 
     def wait(self, seconds: float) -> None:
         """Lets time go by."""
@@ -75,7 +75,7 @@ class Scene:
         return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
     def agent(self, user: str, *names: str, **said: Value) -> Agent:
-        """An agent, with the hands through which the authority of `user` came; the last is its own name."""
+        """An agent, with the hands through which `user`'s authority came; the last is its own name."""
         return Agent(
             self,
             user,
