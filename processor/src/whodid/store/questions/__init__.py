@@ -4,6 +4,7 @@ from whodid.store.questions import blast_radius as _blast_radius
 from whodid.store.questions import chain as _chain
 from whodid.store.questions import confused_deputy as _confused_deputy
 from whodid.store.questions import credential as _credential
+from whodid.store.questions import decisions as _decisions
 from whodid.store.questions import identity_conflicts as _identity_conflicts
 from whodid.store.questions import new_credential_on_retry as _new_credential_on_retry
 from whodid.store.questions import replay as _replay
@@ -26,6 +27,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
         _new_credential_on_retry.QUESTION,
         _confused_deputy.QUESTION,
         _unattributed.QUESTION,
+        _decisions.QUESTION,
         _replay.QUESTION,
     )
 }
