@@ -121,6 +121,34 @@ def test_a_traces_time_is_where_grafana_looks_for_it(client: Any) -> None:
     assert rows[0][0] == rows[0][1]
 
 
+def test_grafanas_question_for_a_trace(client: Any) -> None:
+    """Of the shape that Grafana's data source for ClickHouse writes for the collector's schema."""
+    pairs = "arrayMap(key -> map('key', key, 'value', \"{0}\"[key]), mapKeys(\"{0}\"))"
+    rows = client.query(
+        f"""WITH '{(b"t" * 16).hex()}' AS trace_id,
+            (SELECT min(Start) FROM whodid.otel_traces_trace_id_ts WHERE TraceId = trace_id) AS trace_start,
+            (SELECT max(End) + 1 FROM whodid.otel_traces_trace_id_ts WHERE TraceId = trace_id) AS trace_end
+        SELECT "TraceId" AS traceID, "SpanId" AS spanID, "ParentSpanId" AS parentSpanID,
+            "ServiceName" AS serviceName, "SpanName" AS operationName,
+            multiply(toUnixTimestamp64Nano("Timestamp"), 0.000001) AS startTime,
+            multiply("Duration", 0.000001) AS duration,
+            {pairs.format("SpanAttributes")} AS tags, {pairs.format("ResourceAttributes")} AS serviceTags,
+            if("StatusCode" IN ('Error', 'STATUS_CODE_ERROR'), 2, 0) AS statusCode,
+            arrayMap((name, timestamp, attributes) ->
+                tuple(name, toString(toUnixTimestamp64Milli(timestamp)),
+                      arrayMap(key -> map('key', key, 'value', attributes[key]), mapKeys(attributes))),
+                "Events.Name", "Events.Timestamp", "Events.Attributes") AS logs
+        FROM whodid.otel_traces
+        WHERE traceID = trace_id AND "Timestamp" >= trace_start AND "Timestamp" <= trace_end
+        ORDER BY spanID LIMIT 1000"""
+    ).named_results()
+    first, second = rows
+    assert (first["spanID"], second["parentSpanID"]) == (b"child000".hex(), "")
+    assert (first["duration"], first["statusCode"]) == (5.0, 2)
+    assert {"key": "gen_ai.tool.name", "value": "lookup_order"} in first["tags"]
+    assert first["logs"][0][0] == "something"
+
+
 @pytest.mark.parametrize("view", ["otel_traces", "otel_traces_trace_id_ts"])
 def test_a_trace_is_looked_up_through_an_index(client: Any, view: str) -> None:
     plan = client.query(

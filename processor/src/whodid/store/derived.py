@@ -61,7 +61,7 @@ def create_actions_hourly(layout: Layout) -> tuple[str, ...]:
     )
     rows = (
         "SELECT tenant_id, max(spans.day) AS day, "
-        "fromUnixTimestamp64Second(intDiv(toUnixTimestamp64Second(start_time), 3600) * 3600, 'UTC') AS hour, "
+        "toDateTime64(intDiv(toUnixTimestamp64Nano(start_time), 3600000000000) * 3600, 0, 'UTC') AS hour, "
         f"{', '.join(labels)}, count() AS actions, countIf(status_code = 'ERROR') AS errors "
         f"FROM {layout.rows('spans')} AS spans "
         f"WHERE {ATTRIBUTES[attr.GEN_AI_OPERATION_NAME].column_name} != '' "
@@ -94,7 +94,7 @@ def _filled(
     backfill = (
         f"INSERT INTO {everywhere(name)} {rows.replace(layout.rows('spans'), everywhere('spans'))} "
         f"SETTINGS insert_deduplication_token = 'what was there before {name}', "
-        "deduplicate_insert = 'enable', distributed_foreground_insert = 1, max_insert_threads = 1, "
+        "insert_deduplicate = 1, distributed_foreground_insert = 1, max_insert_threads = 1, "
         "min_insert_block_size_rows = 1000000000, min_insert_block_size_bytes = 0"
     )
     return table, *layout.distributed(name), view, backfill
