@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from tests.processor.rules.mutants import Mutant, mutant, saying, setting, starting, together
 from tests.processor.rules.records import AGENTS, ALICE, BOB, SECOND_NS, SPIFFE_ID, Records, at, digest
 from tests.spans import Value
+from whodid.processor.settings import DEFAULT_LIMITS
 from whodid.semconv import attributes as attr
 from whodid.semconv.values import FindingRule as Id
 
@@ -80,6 +81,11 @@ def of_secrets_and_otlp() -> Iterator[Mutant]:
         records["plan"].start_ns -= 30 * 86_400 * SECOND_NS
 
     yield mutant("a month ago", "plan", "start_time", Id.TIME_OUTSIDE_WINDOW, old)
+
+    def long(records: Records) -> None:
+        records["plan"].attributes["app.text"] = "x" * (DEFAULT_LIMITS.max_value_bytes + 1)
+
+    yield mutant("a text that is too long", "plan", "app.text", Id.BEYOND_LIMIT, long)
 
     def without_trace(records: Records) -> None:
         records["attested plan"].trace_id = bytes(16)

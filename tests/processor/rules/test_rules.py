@@ -18,7 +18,13 @@ from whodid.semconv.registry import RULES
 from whodid.semconv.values import FindingRule as Id
 
 ROOT = Path(__file__).parents[3]
-OF_OTHER_STAGES = {Id.INVALID_ID, Id.EVIDENCE_CLAIMED, Id.SECRET_REDACTED, Id.TIME_OUTSIDE_WINDOW}
+OF_OTHER_STAGES = {
+    Id.INVALID_ID,
+    Id.EVIDENCE_CLAIMED,
+    Id.SECRET_REDACTED,
+    Id.TIME_OUTSIDE_WINDOW,
+    Id.BEYOND_LIMIT,
+}
 
 
 def test_each_rule_is_registered_once() -> None:

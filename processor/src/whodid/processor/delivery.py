@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from whodid.processor import pipeline, spool
 from whodid.processor.errors import WhodidError
+from whodid.processor.settings import DEFAULT_LIMITS, LimitSettings
 from whodid.processor.telemetry import Telemetry
 from whodid.store import StoreUnavailableError
 
@@ -215,10 +216,12 @@ class Delivery(Courier["Sealed"]):
         say: Say,
         telemetry: Telemetry | None = None,
         tenant: str = "",
+        limits: LimitSettings = DEFAULT_LIMITS,
     ) -> None:
         super().__init__(spool, quarantine, say)
         self._store = store
         self._tenant = tenant
+        self._limits = limits
         self._telemetry = telemetry or Telemetry()
         self._findings: Counter[str] = Counter()
 
@@ -236,7 +239,7 @@ class Delivery(Courier["Sealed"]):
         return dict(self._findings.most_common())
 
     def prepare(self, requests: Sequence[bytes], arrived_on: datetime.date | None) -> Sealed:
-        return pipeline.run(requests, arrived_on, tenant=self._tenant)
+        return pipeline.run(requests, arrived_on, tenant=self._tenant, limits=self._limits)
 
     def send(self, prepared: Sealed, taken: Segment) -> None:
         self._store.insert(prepared, token=taken.id)

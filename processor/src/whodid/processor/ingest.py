@@ -79,6 +79,7 @@ class Ingest:
             max_concurrent_requests=settings.receiver.max_concurrent_requests,
             max_in_flight_bytes=settings.receiver.max_in_flight_bytes,
             max_request_bytes=settings.receiver.max_request_bytes,
+            max_spans=settings.limits.max_spans,
             telemetry=telemetry.Telemetry(),
             say=say,
             recent=recent,
@@ -87,8 +88,14 @@ class Ingest:
         self.grpc_port = self._grpc.port
         self._telemetry = telemetry.make(settings, self.grpc_port, ports.port_of(http_socket), folder.name)
         self._intake.telemetry = self._telemetry
-        self._delivery = Delivery(self._spool, store, kept, say, self._telemetry, settings.tenant)
-        self._forwarder = Forwarder(self._spool, connect(settings.forward), kept, say) if forwards else None
+        self._delivery = Delivery(
+            self._spool, store, kept, say, self._telemetry, settings.tenant, settings.limits
+        )
+        self._forwarder = (
+            Forwarder(self._spool, connect(settings.forward), kept, say, settings.limits)
+            if forwards
+            else None
+        )
         self._couriers: list[Courier[Any]] = [self._delivery] if stores else []
         if self._forwarder is not None:
             self._couriers.append(self._forwarder)

@@ -40,6 +40,7 @@ class Intake:
         max_concurrent_requests: int,
         max_in_flight_bytes: int,
         max_request_bytes: int,
+        max_spans: int = 0,
         telemetry: Telemetry,
         say: Callable[[str], None],
         recent: Recent | None = None,
@@ -51,6 +52,7 @@ class Intake:
         self._max_concurrent_requests = max_concurrent_requests
         self._max_in_flight_bytes = max_in_flight_bytes
         self._max_request_bytes = max_request_bytes
+        self._max_spans = max_spans
         self._reading_count = 0
         self._released = asyncio.Event()
         self.in_hand_count = 0
@@ -119,7 +121,7 @@ class Intake:
         Raises MalformedRequestError (never send it again) or SpoolUnavailableError (send it again later).
         """
         try:
-            check(body)
+            check(body, self._max_spans)
         except MalformedRequestError as error:
             await self.refuse(body, error.cause)
             raise

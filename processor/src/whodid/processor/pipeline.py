@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from whodid.processor.batch import Batch, Severity
+from whodid.processor.settings import DEFAULT_LIMITS, LimitSettings
 from whodid.processor.stages.decode import decode
 from whodid.processor.stages.enrich import enrich
+from whodid.processor.stages.limit import limit
 from whodid.processor.stages.normalise import normalise
 from whodid.processor.stages.redact import redact
 from whodid.processor.stages.seal import Sealed, seal
@@ -17,18 +19,25 @@ from whodid.processor.stages.validate import validate
 Stage = Callable[[Batch], Batch]
 
 
-def stages(severity: Severity = Severity.VIOLATION) -> tuple[Stage, ...]:
+def stages(
+    severity: Severity = Severity.VIOLATION, limits: LimitSettings = DEFAULT_LIMITS
+) -> tuple[Stage, ...]:
     """What a batch goes through between `decode` and `seal`, in this order: the one list."""
-    return (normalise, enrich, partial(validate, severity=severity), redact)
+    return (normalise, enrich, partial(validate, severity=severity), redact, partial(limit, limits=limits))
 
 
-def enriched(requests: Sequence[bytes], *, severity: Severity = Severity.VIOLATION) -> Batch:
+def enriched(
+    requests: Sequence[bytes],
+    *,
+    severity: Severity = Severity.VIOLATION,
+    limits: LimitSettings = DEFAULT_LIMITS,
+) -> Batch:
     """The requests' spans as every stage leaves them, before they get the store's columns: to be forwarded.
 
     Raises MalformedRequestError when a request cannot be decoded.
     """
     batch = decode(requests)
-    for stage in stages(severity):
+    for stage in stages(severity, limits):
         batch = stage(batch)
     return batch
 
@@ -39,14 +48,15 @@ def run(
     *,
     severity: Severity = Severity.VIOLATION,
     tenant: str = "",
+    limits: LimitSettings = DEFAULT_LIMITS,
 ) -> Sealed:
     """The requests' spans, ready for the store. The same requests in the same order give the same bytes.
 
     `arrived_on`: the day (UTC) on which they came, today where it is not given. A replay has to give it: a
     span whose time is implausible is kept under that day, and the store knows an insert again by day only.
-    `tenant`: whose they are.
+    `tenant`: whose they are. `limits`: the settings' defaults where they are not given.
     `severity`: the validator's milder findings are left out; nearly every span could say more than it does.
     Raises MalformedRequestError when a request cannot be decoded.
     """
-    batch = enriched(requests, severity=severity)
-    return seal(batch, arrived_on or datetime.datetime.now(datetime.UTC).date(), tenant)
+    batch = enriched(requests, severity=severity, limits=limits)
+    return seal(batch, arrived_on or datetime.datetime.now(datetime.UTC).date(), tenant, limits)

@@ -145,6 +145,45 @@ class ReceiverSettings(_Section):
     )
 
 
+class LimitSettings(_Section):
+    """How much of what is in a request is taken. What attributes an action is never cut."""
+
+    max_spans: int = Field(
+        100_000,
+        ge=1,
+        le=10_000_000,
+        description="Spans in one request, and as many events, links, scopes and resources each. A request "
+        "with more is refused whole, not acknowledged; its bytes are in quarantine.",
+    )
+    max_attributes: int = Field(
+        1_000,
+        ge=1,
+        le=100_000,
+        description="Attributes of one span. Beyond it those that the conventions do not know are cut, the "
+        "last ones by name, with a finding.",
+    )
+    max_value_bytes: int = Field(
+        1 * _MIB,
+        ge=256,
+        le=256 * _MIB,
+        description="One text or attribute value. How a longer one begins is kept, with a finding; "
+        "`attribution.*` and what has a column are kept whole.",
+    )
+    days_back: int = Field(
+        7,
+        ge=0,
+        le=80,
+        description="A span that began more than this many days before its arrival is stored under the day "
+        "of its arrival, with a finding: one request cannot make thousands of partitions.",
+    )
+    days_ahead: int = Field(
+        1, ge=0, le=10, description="The same for one that begins later than its arrival."
+    )
+
+
+DEFAULT_LIMITS = LimitSettings()  # pyright: ignore[reportCallIssue]
+
+
 class ApiSettings(_Section):
     """Where questions are answered over HTTP."""
 
@@ -247,6 +286,7 @@ class Settings(BaseSettings):
     )
     store: StoreSettings = StoreSettings()  # pyright: ignore[reportCallIssue]
     receiver: ReceiverSettings = ReceiverSettings()  # pyright: ignore[reportCallIssue]
+    limits: LimitSettings = DEFAULT_LIMITS
     api: ApiSettings = ApiSettings()  # pyright: ignore[reportCallIssue]
     spool: SpoolSettings = SpoolSettings()  # pyright: ignore[reportCallIssue]
     forward: ForwardSettings = ForwardSettings()  # pyright: ignore[reportCallIssue]

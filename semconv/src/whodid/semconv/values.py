@@ -80,6 +80,7 @@ class FindingRule(StrEnum):
     INVALID_FORMAT = "invalid_format"
     INVALID_ID = "invalid_id"
     TIME_OUTSIDE_WINDOW = "time_outside_window"
+    BEYOND_LIMIT = "beyond_limit"
     DEPRECATED_NAME = "deprecated_name"
     MISSPELT_NAME = "misspelt_name"
     UNKNOWN_NAME = "unknown_name"

@@ -11,6 +11,7 @@ from whodid.processor import pipeline, spool
 from whodid.processor.delivery import Courier
 from whodid.processor.forwarding import encode
 from whodid.processor.forwarding.endpoint import Endpoint, EndpointUnavailableError
+from whodid.processor.settings import DEFAULT_LIMITS, LimitSettings
 
 if TYPE_CHECKING:
     from whodid.processor.batch import Batch
@@ -34,10 +35,16 @@ class Forwarder(Courier["Batch"]):
     away = (EndpointUnavailableError,)
 
     def __init__(
-        self, spool: Spool, endpoint: Endpoint, quarantine: Quarantine, say: Callable[[str], None]
+        self,
+        spool: Spool,
+        endpoint: Endpoint,
+        quarantine: Quarantine,
+        say: Callable[[str], None],
+        limits: LimitSettings = DEFAULT_LIMITS,
     ) -> None:
         super().__init__(spool, quarantine, say)
         self._endpoint = endpoint
+        self._limits = limits
         self._progress = _Progress()
         self.forwarded_spans = 0
         self.rejected_spans = 0
@@ -47,7 +54,7 @@ class Forwarder(Courier["Batch"]):
         return self._endpoint.description
 
     def prepare(self, requests: Sequence[bytes], arrived_on: datetime.date | None) -> Batch:  # noqa: ARG002
-        return pipeline.enriched(requests)
+        return pipeline.enriched(requests, limits=self._limits)
 
     def send(self, prepared: Batch, taken: Segment) -> None:
         if self._progress.segment_id != taken.id:

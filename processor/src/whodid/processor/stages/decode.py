@@ -32,6 +32,10 @@ class MalformedRequestError(WhodidError):
     """The bytes are no ExportTraceServiceRequest; sending them again will not help."""
 
 
+class TooManySpansError(MalformedRequestError):
+    """The request is one, but holds more than may be in one."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Scanned:
     """The requests' bytes, and where in them everything is (`wire` names the tables' columns)."""
@@ -43,10 +47,15 @@ class _Scanned:
         return columns.strings(self.data, table[:, column], table[:, column + 1])
 
 
-def check(body: bytes) -> None:
-    """Raises MalformedRequestError when the body cannot be decoded, before it is acknowledged."""
-    if _scanned([body]) is None:
-        _plain(body)
+def check(body: bytes, max_spans: int = 0) -> None:
+    """Raises MalformedRequestError when the body cannot be decoded, before it is acknowledged.
+
+    And when it holds more than `max_spans` spans, events, links, scopes or resources; 0: any number.
+    """
+    if _scanned([body], max_spans) is None:
+        written = _plain(body)
+        if max_spans:
+            _scanned([written], max_spans)
 
 
 def warm_up() -> None:
@@ -77,14 +86,21 @@ def decode(requests: Sequence[bytes]) -> Batch:
     return Batch(table, attributes[wire.SPANS], findings=findings)
 
 
-def _scanned(requests: Sequence[bytes]) -> _Scanned | None:
-    """None where the compiled walk declines one of them."""
+def _scanned(requests: Sequence[bytes], max_spans: int = 0) -> _Scanned | None:
+    """None where the compiled walk declines one of them. Raises TooManySpansError."""
     data = _joined(requests)
     ends = np.cumsum([len(request) for request in requests], dtype=np.int64)
     starts = ends - [len(request) for request in requests]
     bounds = list(zip(starts.tolist(), ends.tolist(), strict=True))
     counts = wire.counts()
-    if not all(wire.count(data, start, end, counts) for start, end in bounds):
+    counted = all(wire.count(data, start, end, counts) for start, end in bounds)
+    # Before there is any memory for them: a span takes 100 times as much there as the shortest one here.
+    if max_spans and max(counts[owner] for owner in wire.OWNERS) > max_spans:
+        raise TooManySpansError(
+            f"the request holds more than {max_spans} spans, events, links, scopes or resources",
+            "let the exporter send smaller batches, or raise limits.max_spans",
+        )
+    if not counted:
         return None
     tables = wire.tables(counts, _SEED)
     if not all(scan.scan(data, start, end, tables) for start, end in bounds):

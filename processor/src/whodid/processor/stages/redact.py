@@ -29,7 +29,7 @@ _SECRETS = (
     ("eyJ", r"[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*"),
 )
 _SENSITIVE = "|".join(re.escape(beginning) + rest for beginning, rest in _SECRETS)
-_MAPS = (
+MAPS = (
     "events.attributes",
     "events.attributes_other",
     "links.attributes",
@@ -39,7 +39,7 @@ _MAPS = (
     "scope_attributes",
     "scope_attributes_other",
 )
-_TEXTS = ("name", "status_message", "trace_state")
+TEXTS = ("name", "status_message", "trace_state")
 
 
 def redact(batch: Batch) -> Batch:
@@ -50,12 +50,12 @@ def redact(batch: Batch) -> Batch:
     texts, changed = _clean(batch.attributes.texts)
     findings = _attribute_findings(batch.attributes, changed) if changed.any() else []
     spans = batch.spans
-    for name in _TEXTS:
+    for name in TEXTS:
         cleaned, changed = _clean(spans.column(name).combine_chunks())
         if changed.any():
             findings.append(_finding(name, np.flatnonzero(changed)))
             spans = spans.set_column(spans.schema.get_field_index(name), name, cleaned)
-    for name in _MAPS:
+    for name in MAPS:
         cleaned = _clean_nested(spans.column(name).combine_chunks())
         spans = spans.set_column(spans.schema.get_field_index(name), name, cleaned)
     return replace(

@@ -10,16 +10,12 @@ import numpy as np
 
 from whodid.processor.arrow import Array, Table, pa, pc
 from whodid.processor.batch import Batch, Findings
+from whodid.processor.settings import DEFAULT_LIMITS, LimitSettings
 from whodid.processor.stages.decode import maps
 from whodid.semconv.definitions import Attribute, Column
 from whodid.semconv.registry import ATTRIBUTES
 from whodid.semconv.values import FindingRule
 from whodid.store import schema
-
-KEEP_DAYS_BACK = 7
-"""An older span is kept under the day of its arrival: retention counts from there, and one request cannot
-make thousands of partitions."""
-AHEAD_DAYS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +26,25 @@ class Sealed:
     findings: Table
 
 
-def seal(batch: Batch, arrived_on: datetime.date, tenant: str = "") -> Sealed:
-    """The batch as the store keeps it, as `tenant`'s; `arrived_on` is the day (UTC) of its arrival."""
+def seal(
+    batch: Batch, arrived_on: datetime.date, tenant: str = "", limits: LimitSettings = DEFAULT_LIMITS
+) -> Sealed:
+    """The batch as the store keeps it, as `tenant`'s; `arrived_on` is the day (UTC) of its arrival.
+
+    A span outside the window is kept under the day of its arrival: retention counts from there, and one
+    request cannot make thousands of partitions.
+    """
     columns: dict[str, Any] = {name: batch.spans.column(name) for name in batch.spans.column_names}
     columns["tenant_id"] = pa.repeat(tenant, batch.row_count)
-    columns["day"], outside = _days(columns["start_time"].combine_chunks(), arrived_on)
+    columns["day"], outside = _days(columns["start_time"].combine_chunks(), arrived_on, limits)
     strings, others = maps(batch.attributes, batch.lifted)
     columns |= {"attributes": strings, "attributes_other": others}
     for attribute in ATTRIBUTES.values():
         if attribute.column is not None:
             columns[attribute.column_name] = _filled(batch, attribute)
     message = (
-        f"the start time is more than {KEEP_DAYS_BACK} days before the span's arrival or more than "
-        f"{AHEAD_DAYS} after it; the span is kept under the day of its arrival"
+        f"the start time is more than {limits.days_back} days before the span's arrival or more than "
+        f"{limits.days_ahead} after it; the span is kept under the day of its arrival"
     )
     late = Findings(FindingRule.TIME_OUTSIDE_WINDOW, "start_time", message, np.flatnonzero(outside))
     findings = (*batch.findings, late)
@@ -50,11 +52,11 @@ def seal(batch: Batch, arrived_on: datetime.date, tenant: str = "") -> Sealed:
     return Sealed(spans, _finding_table(columns, findings))
 
 
-def _days(start_times: Any, arrived_on: datetime.date) -> tuple[Array, Any]:
+def _days(start_times: Any, arrived_on: datetime.date, limits: LimitSettings) -> tuple[Array, Any]:
     """The partition of each span, and which spans got the day of arrival, for their time cannot be right."""
     days = np.asarray(start_times.cast(pa.date32()).cast(pa.int32()))
     today = (arrived_on - datetime.date(1970, 1, 1)).days
-    outside = (days < today - KEEP_DAYS_BACK) | (days > today + AHEAD_DAYS)
+    outside = (days < today - limits.days_back) | (days > today + limits.days_ahead)
     return pa.array(np.where(outside, today, days).astype(np.int32)).cast(pa.date32()), outside
 
 
