@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.spans import Sent, attribution, request
+from tests.spans import Sent, Value, attribution, request
 from whodid.processor import pipeline
 from whodid.semconv import attributes as attr
 from whodid.semconv.values import EvidenceLevel
@@ -186,6 +186,33 @@ class TestWho:
         record = who(store, "action-1")
         assert record.decision.context_matches_hash is False
         assert "the decision's recorded context does not have its recorded digest" in record.gaps
+
+    def test_the_same_span_in_another_request_is_no_gap(self, store: Store) -> None:
+        spans = action()
+        put(store, *spans)
+        before = who(store, "action-1")
+        put(store, *spans[::-1], Sent())
+        assert who(store, "action-1") == before
+
+    @pytest.mark.parametrize("field", ["status", "event", "attribute", "resource"])
+    def test_a_difference_in_what_no_answer_shows_is_one_too(self, store: Store, field: str) -> None:
+        spans = action()
+        put(store, *spans)
+        again = Sent(**vars(spans[2]))
+        resource: dict[str, Value] = {}
+        again.attributes = dict(again.attributes)
+        if field == "status":
+            again.error = not again.error
+        elif field == "event":
+            again.events = {"later": {"a": "b"}}
+        elif field == "attribute":
+            again.attributes["app.note"] = "changed"
+        else:
+            resource["host.name"] = "elsewhere"
+        store.insert(pipeline.run([request(again, resource=resource)]), "again")
+        gaps = [gap for gap in who(store, "action-1").gaps if "sent twice" in gap]
+        assert len(gaps) == 1
+        assert again.span_id.hex() in gaps[0]
 
     def test_a_span_sent_twice_with_other_content_is_a_gap(self, store: Store) -> None:
         spans = action()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from whodid.store.questions.spans import MAX_SPANS, Span, Spans
+from whodid.store.questions.spans import MAX_SPANS, Span, Spans, sent_differently
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,6 +46,10 @@ class Ancestry:
         self.spans = Spans(self._rows)
         self.traces = {span.trace_id for span in self.spans.all}
         self.truncated = len(self._rows) >= MAX_SPANS
+
+    def sent_twice(self) -> list[str]:
+        """Ids of spans that came again with other content."""
+        return sent_differently(self._reader, self.spans)
 
     def climb(self, start: Span) -> list[Step]:
         """The ancestors of a span, nearest first; each once, whatever circle they name."""

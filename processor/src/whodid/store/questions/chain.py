@@ -284,7 +284,7 @@ def _gaps_on_the_way(ancestry: Ancestry, main: Span, way_up: list[Step]) -> list
     on_the_way = {main.id, *(step.span.id for step in way_up)}
     gaps += [
         f"span {span} was sent twice with different content; the first is used"
-        for span in dict.fromkeys(ancestry.spans.sent_twice)
+        for span in ancestry.sent_twice()
         if span in on_the_way
     ]
     if ancestry.truncated:

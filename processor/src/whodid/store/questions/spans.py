@@ -72,13 +72,15 @@ class Spans:
 
     def __init__(self, rows: Iterable[dict[str, Any]]) -> None:
         self.all: list[Span] = []
+        self.again: list[Span] = []
+        """Spans whose ids came before, with whatever content (`sent_differently`)."""
         self.sent_twice: list[str] = []
-        """Ids that came again with other content: the first is used, and the second is evidence."""
+        """Of these the ids with other content than before, as far as somebody has looked."""
         self._by_id: dict[tuple[str, str], Span] = {}
         for row in rows:
             span = Span(row)
             if (span.trace_id, span.id) in self._by_id:
-                self.sent_twice.append(span.id)
+                self.again.append(span)
                 continue
             self._by_id[span.trace_id, span.id] = span
             self.all.append(span)
@@ -107,7 +109,22 @@ class Spans:
 
 def load(reader: Reader, traces: Iterable[str]) -> Spans:
     """Every span of some traces."""
-    return Spans(reader.rows("spans", {"traces": list(traces), "limit": MAX_SPANS}))
+    spans = Spans(reader.rows("spans", {"traces": list(traces), "limit": MAX_SPANS}))
+    spans.sent_twice = sent_differently(reader, spans)
+    return spans
+
+
+def sent_differently(reader: Reader, spans: Spans) -> list[str]:
+    """Ids that came again with other content, in whatever was sent: the second is evidence.
+
+    The same span in two requests, after a restart or through two collectors, says nothing.
+    """
+    if not spans.again:
+        return []
+    traces = list(dict.fromkeys(span.trace_id for span in spans.again))
+    ids = list(dict.fromkeys(span.id for span in spans.again))
+    found = {row["span"] for row in reader.rows("sent_again", {"traces": traces, "spans": ids})}
+    return [each for each in ids if each in found]
 
 
 def findings(reader: Reader, traces: Iterable[str]) -> list[Finding]:
