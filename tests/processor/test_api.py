@@ -97,7 +97,7 @@ def test_an_ambiguous_id_lists_what_it_may_mean(client: TestClient) -> None:
 
 def test_a_method_that_is_not_there(client: TestClient) -> None:
     answer = client.post("/api/v1/who?id=action-1")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
     assert answer.headers["content-type"] == "application/problem+json"
 
 
@@ -160,7 +160,7 @@ class TestDescription:
     def test_it_has_every_question_with_every_parameter(self, client: TestClient) -> None:
         document = client.get("/api/v1/openapi.json").json()
         assert document["openapi"] == "3.1.0"
-        assert len(document["paths"]) == len(QUESTIONS)
+        assert set(document["paths"]) == {f"/api/v1/{name}" for name in (*QUESTIONS, "sql")}
         for question in QUESTIONS.values():
             operation = document["paths"][f"/api/v1/{question.name}"]["get"]
             named = {each["name"]: each for each in operation["parameters"]}

@@ -49,7 +49,7 @@ def described(served: Starlette) -> Any:
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("name", [*QUESTIONS, "sql"])
 def test_what_is_answered_is_what_is_described(described: Any, name: str, mode: GenerationMode) -> None:
     operation = described[f"/api/v1/{name}"]["GET"]
 
@@ -68,7 +68,7 @@ def test_what_is_answered_is_what_is_described(described: Any, name: str, mode: 
 
 def test_every_path_of_the_description_is_called(described: Any) -> None:
     paths = {result.ok().path for result in described.get_all_operations()}
-    assert paths == {f"/api/v1/{name}" for name in QUESTIONS}
+    assert paths == {f"/api/v1/{name}" for name in (*QUESTIONS, "sql")}
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,7 @@ def test_every_path_of_the_description_is_called(described: Any) -> None:
         "credential?id=key-1&sql=true",
         "blast-radius?kind=credential&id=key-1",
         "unattributed?missing=task",
+        "sql?query=SELECT+*+FROM+spans",
     ],
 )
 def test_an_answer_about_what_is_there_is_what_is_described(described: Any, query: str) -> None:

@@ -27,6 +27,7 @@ VERBS = {
     "ask": Verb("whodid.cli.ask", extra="local"),
     "who": Verb("whodid.cli.who", extra="local"),
     "trace": Verb("whodid.cli.trace", extra="local"),
+    "sql": Verb("whodid.cli.sql", extra="local"),
     "schema": Verb("whodid.cli.schema", extra="local"),
     "check": Verb("whodid.cli.check", extra="processor"),
     "quarantine": Verb("whodid.cli.quarantine", extra="processor"),

@@ -36,6 +36,21 @@ def as_csv(answer: Any) -> None:
     sys.stdout.write(flat.as_csv([flat.row(item) for item in answer.items]).replace("\r\n", "\n"))
 
 
+def csv_of(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Prints a query's rows as CSV; columns of the same name stay several."""
+    sys.stdout.write(flat.table_as_csv(columns, rows).replace("\r\n", "\n"))
+
+
+def table_of(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Prints a query's rows as a table."""
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(Text(show.plain(name)), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_MISSING if each is None else show.plain(str(flat.cell(each)))) for each in row))
+    Console(highlight=False, emoji=False).print(table)
+
+
 def sql(statements: Sequence[Statement]) -> None:
     """Prints the queries as they were run, their parameters as comments."""
     for statement in statements:

@@ -15,7 +15,8 @@ from starlette.routing import Route
 
 from whodid.processor import openapi
 from whodid.processor.errors import WhodidError
-from whodid.store import QueryTooBroadError, StoreUnavailableError, flat
+from whodid.store import QueryTooBroadError, SqlError, StoreUnavailableError, flat
+from whodid.store.free_sql import SELECT
 from whodid.store.questions import QUESTIONS, AmbiguousIdError, AnyQuestion, CursorError, UnknownIdError
 from whodid.store.questions.asking import RESERVED, ParameterError, parse, tenant_name
 from whodid.store.questions.question import Listing
@@ -34,6 +35,7 @@ MAX_CONCURRENT = 8
 _STATUSES: dict[type[WhodidError], int] = {
     ParameterError: 400,
     CursorError: 400,
+    SqlError: 400,
     UnknownIdError: 404,
     AmbiguousIdError: 409,
     QueryTooBroadError: 422,
@@ -59,7 +61,10 @@ def routes(store: Store) -> list[Route]:
     return [
         Route("/api/v1", index),
         Route("/api/v1/openapi.json", described),
-        *(Route(f"/api/v1/{each.name}", _endpoint(store, each, turns)) for each in QUESTIONS.values()),
+        *(
+            Route(f"/api/v1/{each.name}", _endpoint(store, each, turns))
+            for each in (*QUESTIONS.values(), SELECT)
+        ),
     ]
 
 

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from whodid.processor.settings import Tenant
+from whodid.store.free_sql import SELECT
 from whodid.store.questions import QUESTIONS
 from whodid.store.questions.asking import AGO, is_many, is_time
 from whodid.store.questions.question import Listing
@@ -48,7 +49,8 @@ _PROBLEM: dict[str, Any] = {
 @functools.cache
 def document() -> dict[str, Any]:
     """The whole document."""
-    answers = [question.answer for question in QUESTIONS.values()]
+    asked = (*QUESTIONS.values(), SELECT)
+    answers = [question.answer for question in asked]
     refs, definitions = models_json_schema(
         [(answer, "serialization") for answer in answers], ref_template=_SCHEMAS + "{model}"
     )
@@ -62,7 +64,7 @@ def document() -> dict[str, Any]:
         },
         "paths": {
             f"/api/v1/{question.name}": {"get": _operation(question, refs[question.answer, "serialization"])}
-            for question in QUESTIONS.values()
+            for question in asked
         },
         "components": {"schemas": {**definitions.get("$defs", {}), "Problem": _PROBLEM}},
     }

@@ -1,6 +1,14 @@
 """ClickHouse: the schema, the writer and the attribution questions."""
 
 from whodid.store.reader import Limits, Reader
-from whodid.store.store import QueryTooBroadError, Store, StoreRefusedError, StoreUnavailableError
+from whodid.store.store import QueryTooBroadError, SqlError, Store, StoreRefusedError, StoreUnavailableError
 
-__all__ = ["Limits", "QueryTooBroadError", "Reader", "Store", "StoreRefusedError", "StoreUnavailableError"]
+__all__ = [
+    "Limits",
+    "QueryTooBroadError",
+    "Reader",
+    "SqlError",
+    "Store",
+    "StoreRefusedError",
+    "StoreUnavailableError",
+]

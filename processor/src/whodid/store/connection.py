@@ -66,17 +66,19 @@ class Location:
         return f"ClickHouse at {self.host}:{self.port}, database {self.database}"
 
 
-def connect(location: Location) -> Any:
+def connect(location: Location, *, in_database: bool = False) -> Any:
     """A client of its own for the calling thread: one handle shared by threads would take turns.
 
+    `in_database`: tables without a database's name are those of the location's, which has to be there.
     Raises whatever clickhouse-connect raises when there is no store.
     """
     import clickhouse_connect  # heavy, and only who opens a store needs it
 
     library: Any = clickhouse_connect  # its keyword arguments have no types
 
+    database = {"database": location.database} if in_database else {}
     if location.path:
-        return library.get_client(interface="chdb", path=location.path)
+        return library.get_client(interface="chdb", path=location.path, **database)
     return library.get_client(
         host=location.host,
         port=location.port,
@@ -87,6 +89,7 @@ def connect(location: Location) -> Any:
         send_receive_timeout=QUERY_TIMEOUT_S,
         # A session would make the server run one thread's queries one after the other.
         autogenerate_session_id=False,
+        **database,
     )
 
 

@@ -25,23 +25,23 @@ def row(item: Record) -> dict[str, Cell]:
     return dict(_cells("", item.model_dump(mode="json")))
 
 
-def as_csv(rows: Sequence[dict[str, Cell]], columns: Iterable[str] = ()) -> str:
-    """Rows as CSV (RFC 4180) with a header; `columns` are in front of those that the rows have.
+def as_csv(rows: Sequence[dict[str, Cell]]) -> str:
+    """Rows as CSV (RFC 4180) with a header.
 
     Text that a spreadsheet would calculate begins with an apostrophe instead; what could steer a terminal or
     turn the writing round is written as an escape.
     """
-    names = list(dict.fromkeys([*columns, *(name for each in rows for name in each)]))
+    names = list(dict.fromkeys(name for each in rows for name in each))
+    return table_as_csv(names, [[each.get(name) for name in names] for each in rows])
+
+
+def table_as_csv(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """The same of a table, whose columns may be called anything."""
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_MINIMAL)
-    writer.writerow(names)
-    writer.writerows([_safe(each.get(name)) for name in names] for each in rows)
+    writer.writerow([_safe(name) for name in names])
+    writer.writerows([_safe(cell(each)) for each in row] for row in rows)
     return out.getvalue()
-
-
-def columns(item: type[Record]) -> list[str]:
-    """The columns of an empty page: what an item's own fields are called."""
-    return list(item.model_fields)
 
 
 def visible(text: str) -> str:
@@ -60,22 +60,24 @@ def _cells(prefix: str, value: dict[str, Any]) -> Iterable[tuple[str, Cell]]:
         if isinstance(each, dict):
             inner = cast("dict[str, Any]", each)
             if set(inner) == _ANSWER:
-                yield path, _cell(inner["value"])
+                yield path, cell(inner["value"])
                 yield f"{path}.evidence", inner["evidence"]
             else:
                 yield from _cells(f"{path}.", inner)
         else:
-            yield path, _cell(each)
+            yield path, cell(each)
 
 
-def _cell(value: Any) -> Cell:
-    if isinstance(value, list):
-        return json.dumps(value, ensure_ascii=False) if value else None
+def cell(value: Any) -> Cell:
+    """A value as one cell: a list or an object as JSON, an empty one as nothing."""
+    if isinstance(value, list | dict):
+        several = cast("list[Any] | dict[str, Any]", value)
+        return json.dumps(several, ensure_ascii=False) if several else None
     return cast("Cell", value)
 
 
-def _safe(cell: Cell) -> Cell:
-    if not isinstance(cell, str):
-        return str(cell).lower() if isinstance(cell, bool) else cell
-    text = visible(cell)
+def _safe(value: Cell) -> Cell:
+    if not isinstance(value, str):
+        return str(value).lower() if isinstance(value, bool) else value
+    text = visible(value)
     return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

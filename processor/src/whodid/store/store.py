@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -57,6 +58,14 @@ _TOO_BROAD = {
     307: "bytes read",  # TOO_MANY_BYTES
     396: "rows or bytes",  # TOO_MANY_ROWS_OR_BYTES
 }
+
+
+# What goes wrong at the server, whatever the statement is: its network, its users, its load.
+_OF_THE_SERVER = frozenset((194, 202, 209, 210, 216, 242, 279, 439, 516, 1000, 1001, 1002))
+
+
+class SqlError(WhodidError):
+    """The statement is none that may be run, or ClickHouse does not understand it."""
 
 
 class StoreUnavailableError(WhodidError):
@@ -170,6 +179,31 @@ class Store:
                 ) from error
             raise _translated(error, self._location) from error
 
+    def query(
+        self, text: str, parameters: Mapping[str, Any], settings: Mapping[str, Any]
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The names and rows of a statement that somebody wrote by hand, in the store's database.
+
+        The embedded store's client writes settings into the statement: without any, it stays as it is.
+        Raises SqlError, QueryTooBroadError and StoreUnavailableError.
+        """
+        try:
+            every = {**_ACROSS_SHARDS, **settings} if settings else {}
+            result = self._client_in_database.query(
+                text, parameters=dict(parameters), settings=every, tz_mode="aware"
+            )
+            return list(result.column_names), [tuple(row) for row in result.result_rows]
+        except Exception as error:
+            code = getattr(error, "code", None) or 0
+            if code in _TOO_BROAD:
+                raise QueryTooBroadError(
+                    f"the query went beyond its limit of {_TOO_BROAD[code]}",
+                    "read less time, or fewer columns",
+                ) from error
+            if code and code not in _OF_THE_SERVER:
+                raise SqlError(_first_line(error), "docs/store.md says what is in which table") from error
+            raise _translated(error, self._location) from error
+
     def close(self) -> None:
         """Closes every thread's client."""
         with self._lock:
@@ -205,13 +239,26 @@ class Store:
 
     @property
     def _client(self) -> Any:
-        client = getattr(self._local, "client", None)
+        return self._connected("client", in_database=False)
+
+    @property
+    def _client_in_database(self) -> Any:
+        return self._connected("client_in_database", in_database=True)
+
+    def _connected(self, name: str, *, in_database: bool) -> Any:
+        client = getattr(self._local, name, None)
         if client is None:
-            client = connect(self._location)
-            self._local.client = client
+            client = connect(self._location, in_database=in_database)
+            setattr(self._local, name, client)
             with self._lock:
                 self._clients.append(client)
         return client
+
+
+def _first_line(error: Exception) -> str:
+    """What ClickHouse says about a statement, without its own address and the statement again."""
+    text = str(error).partition("\n")[0]
+    return re.sub(r"^.*?DB::Exception: |: (?:In scope|while executing|While processing) .*$", "", text)[:300]
 
 
 def _translated(error: Exception, location: Location) -> WhodidError:
