@@ -7,6 +7,7 @@ from whodid.store.questions import credential as _credential
 from whodid.store.questions import decisions as _decisions
 from whodid.store.questions import identity_conflicts as _identity_conflicts
 from whodid.store.questions import new_credential_on_retry as _new_credential_on_retry
+from whodid.store.questions import overview as _overview
 from whodid.store.questions import replay as _replay
 from whodid.store.questions import trace as _trace
 from whodid.store.questions import unattributed as _unattributed
@@ -27,6 +28,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
         _new_credential_on_retry.QUESTION,
         _confused_deputy.QUESTION,
         _unattributed.QUESTION,
+        _overview.QUESTION,
         _decisions.QUESTION,
         _replay.QUESTION,
     )
