@@ -114,6 +114,17 @@ def test_two_spans_of_one_unattributed_action_are_one_item(store: Store, put: Pu
     assert item.span_ids[0] == execution.span_id.hex()
 
 
+def test_nobody_is_put_into_an_action_afterwards(store: Store, put: Put) -> None:
+    execution = tool("one", ATTRIBUTION_PRINCIPAL_ID="")
+    again = Sent(**vars(execution))
+    again.attributes = {**execution.attributes, attr.ATTRIBUTION_PRINCIPAL_ID: "mallory@acme.example"}
+    put(execution)
+    put(again)
+    (item,) = ask(store).items
+    assert item.principal.value is None
+    assert item.gaps == ["a span was sent twice with different content; the one that says less counts"]
+
+
 def test_the_parent_is_a_trail_and_no_answer(store: Store, put: Put) -> None:
     agent = Sent(attributes=attribution("invoke_agent"))
     put(of_a_stranger(agent))

@@ -73,6 +73,7 @@ class Unattributed(Record):
     action_id: str | None
     trace_id: str
     span_ids: list[str]
+    gaps: list[str]
 
 
 class UnattributedActions(Listing[Unattributed]):
@@ -136,6 +137,9 @@ def _item(span: Span, family: Spans) -> Unattributed:
         action_id=row["attribution_action_id"] or None,
         trace_id=span.trace_id,
         span_ids=sorted(row["spans"], key=lambda id_: (id_ != span.id, id_)),
+        gaps=["a span was sent twice with different content; the one that says less counts"]
+        if row["copied"]
+        else [],
     )
 
 

@@ -29,7 +29,7 @@ FROM (
             argMin(s.name, s.rank) AS name,
             arraySort(groupUniqArray(20)(s.service_name)) AS services,
             groupUniqArray(20)(lower(hex(s.span_id))) AS spans,
-            argMin(s.scope_name, s.rank) AS scope_name,
+            argMin(s.scope_name, s.rank) AS scope_name, max(s.copied) AS copied,
             argMin(s.gen_ai_operation_name, s.rank) AS gen_ai_operation_name,
             argMin(s.mcp_method_name, s.rank) AS mcp_method_name,
             argMin(s.gen_ai_tool_name, s.rank) AS gen_ai_tool_name,
@@ -47,7 +47,10 @@ FROM (
         FROM (
             SELECT *, if(attribution_action_id != '', attribution_action_id, lower(hex(span_id))) AS key,
                 gen_ai_operation_name IN {operations:Array(String)} OR mcp_method_name IN {operations:Array(String)} AS acts,
-                (NOT acts, start_time, span_id) AS rank
+                (NOT acts, start_time, span_id) AS rank,
+                cityHash64(gen_ai_agent_name, attribution_agent_instance_id, attribution_principal_id,
+                    attribution_initiator_id, attribution_task_id) AS content,
+                min(content) OVER copies != max(content) OVER copies AS copied
             FROM {database}.spans
             WHERE tenant_id = {tenant:String}
               AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
@@ -58,6 +61,11 @@ FROM (
                       OR attribution_initiator_id = '' AND has({missing:Array(String)}, 'initiator')
                       OR attribution_task_id = '' AND has({missing:Array(String)}, 'task'))
                 OR attribution_action_id != '' AND (trace_id, attribution_action_id) IN (SELECT * FROM lacking))
+            WINDOW copies AS (PARTITION BY trace_id, span_id)
+            -- Of a span that was sent twice the one that says less: nobody can be put into an action afterwards.
+            ORDER BY (gen_ai_agent_name != '') + (attribution_agent_instance_id != '') + (attribution_principal_id != '')
+                + (attribution_initiator_id != '') + (attribution_task_id != '')
+            LIMIT 1 BY trace_id, span_id
         ) AS s
         GROUP BY s.trace_id, key
         HAVING hasAny(lacks, {missing:Array(String)})
