@@ -15,7 +15,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 from tests.fuzz.mutations import Field, parse, write
 
-_EXPERIMENTAL = frozenset(("entity_refs", "key_strindex", "string_value_strindex"))
+_EXPERIMENTAL = frozenset(("key_strindex", "string_value_strindex"))
 """Fields that OTLP's traces do not use yet. A decoder may skip them as unknown ones, whatever is in them."""
 
 

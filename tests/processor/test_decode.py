@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -189,6 +190,36 @@ def test_garbage_inside_of_a_value_is_refused_before_it_is_acknowledged(value: b
     body = _field(1, _field(2, _field(2, _field(9, _field(1, b"key") + _field(2, value)))))
     with pytest.raises(MalformedRequestError):
         check(body)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        b"\xff",  # cut off
+        _field(2, b"\xff"),  # no UTF-8
+        _field(3, b"service.name") + _field(4, b"\xed\xa0\x80"),
+        _field(1, b"x") + b"\x00",
+    ],
+)
+def test_garbage_in_a_resource_s_entities_is_refused(reference: bytes) -> None:
+    body = _field(1, _field(1, _field(3, reference))) + request(Sent())
+    with pytest.raises(DecodeError):
+        ExportTraceServiceRequest.FromString(body)
+    with pytest.raises(MalformedRequestError):
+        check(body)
+
+
+def test_a_resource_s_entities_change_nothing() -> None:
+    message = ExportTraceServiceRequest.FromString(request(Sent()))
+    before = pipeline.run([message.SerializeToString()]).spans
+    reference = message.resource_spans[0].resource.entity_refs.add(schema_url="é", type="service")
+    reference.id_keys.append("service.name")
+    reference.description_keys.append("service.version")
+    assert pipeline.run([message.SerializeToString()]).spans.equals(before)
+    # A number where a text belongs: an unknown field, for protobuf as for us.
+    odd = _field(1, _field(1, _field(3, b"\x10\x05")))
+    check(odd)
+    assert pipeline.run([odd + message.SerializeToString()]).spans.equals(before)
 
 
 def test_an_attribute_may_have_no_name() -> None:

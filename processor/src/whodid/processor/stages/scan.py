@@ -314,6 +314,18 @@ def _resource(data: Any, at: Int, end: Int, resource: Int, tables: Tables) -> bo
             return False
         if number == 1 and (wire != BYTES or not _entry(data, first, at, RESOURCES, resource, tables)):
             return False
+        if number == 3 and (wire != BYTES or not _entity_ref(data, first, at)):
+            return False
+    return True
+
+
+@compiled
+def _entity_ref(data: Any, at: Int, end: Int) -> bool:
+    """An EntityRef, which is only texts; nothing of it is kept."""
+    while at < end:
+        number, wire, first, at = field(data, at, end)
+        if at < 0 or (1 <= number <= 4 and (wire != BYTES or not is_utf8(data, first, at))):
+            return False
     return True
 
 
