@@ -1,6 +1,7 @@
 """The attribution questions: each in a module of its own, with typed parameters and a typed answer."""
 
 from whodid.store.questions import blast_radius as _blast_radius
+from whodid.store.questions import cache_crossings as _cache_crossings
 from whodid.store.questions import chain as _chain
 from whodid.store.questions import confused_deputy as _confused_deputy
 from whodid.store.questions import credential as _credential
@@ -28,6 +29,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
         _new_credential_on_retry.QUESTION,
         _confused_deputy.QUESTION,
         _unattributed.QUESTION,
+        _cache_crossings.QUESTION,
         _overview.QUESTION,
         _decisions.QUESTION,
         _replay.QUESTION,
