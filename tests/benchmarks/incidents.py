@@ -50,7 +50,7 @@ def plant(begin: datetime, days: int, seed: int = 5) -> list[Incident]:
 
 def _with_marks(incident: Incident, marks: list[tuple[str, int, str]]) -> Incident:
     """A question about a time has to find what every incident left in it, and no more."""
-    if "since" not in incident.parameters:
+    if "since" not in incident.parameters or incident.expected:
         return incident
     since_ns, until_ns = (
         int(incident.parameters[side].timestamp()) * SECOND_NS for side in ("since", "until")
@@ -301,6 +301,22 @@ def session_of_three_traces(scene: Scene) -> Incident:
     return Incident("session of three traces", "replay", asked, frozenset(expected), found, scene)
 
 
+def probing(scene: Scene) -> Incident:
+    """An agent tries one forbidden thing after the other."""
+    agent = scene.agent(f"kim-{scene.hex(2)}@acme.example", "research-agent")
+    rule = f"no-exports-{scene.hex(2)}"
+    denied = [agent.action("export", denied_by=rule, ATTRIBUTION_RESOURCE_ID=f"table/{n}") for n in range(6)]
+    agent.action("search")
+    expected = {f"deny {each.id} not_recorded" for each in denied}
+
+    def found(answer: Any) -> Iterable[str]:
+        return {f"{item.outcome} {item.action_id} {item.ran}" for item in answer.items}
+
+    return Incident(
+        "probing", "decisions", {"rule": rule} | day_around(scene), frozenset(expected), found, scene
+    )
+
+
 _ALL: tuple[Callable[[Scene], Incident], ...] = (
     deleted_database,
     ten_agents,
@@ -310,5 +326,6 @@ _ALL: tuple[Callable[[Scene], Incident], ...] = (
     other_key,
     impostor,
     deputy,
+    probing,
     session_of_three_traces,
 )

@@ -91,7 +91,8 @@ def test_the_questions_find_every_planted_incident_exactly(tmp_path: Path) -> No
     (run,) = json.loads(file.read_text())
     assert run["filled"]["span_count"] > 9600
     judged = {each["question"] for each in run["judged"]}
-    assert judged >= {"who", "chain", "credential", "unattributed", "blast-radius"}
+    assert judged >= {"who", "chain", "credential", "unattributed", "blast-radius", "replay", "decisions"}
+    assert judged >= {"new-credential-on-retry", "identity-conflicts", "confused-deputy"}
     assert [each for each in run["judged"] if not each["expected"]] == []
     measured = {each["name"]: each for each in run["measured"]}
     assert min(measured["who"]["ours"]["p95_ms"], measured["who"]["peer"]["p95_ms"]) > 0
