@@ -1,5 +1,6 @@
 """The attribution questions: each in a module of its own, with typed parameters and a typed answer."""
 
+from whodid.store.questions import autonomy as _autonomy
 from whodid.store.questions import blast_radius as _blast_radius
 from whodid.store.questions import cache_crossings as _cache_crossings
 from whodid.store.questions import chain as _chain
@@ -29,6 +30,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
         _new_credential_on_retry.QUESTION,
         _confused_deputy.QUESTION,
         _unattributed.QUESTION,
+        _autonomy.QUESTION,
         _cache_crossings.QUESTION,
         _overview.QUESTION,
         _decisions.QUESTION,
