@@ -5,6 +5,7 @@ from whodid.store.questions import blast_radius as _blast_radius
 from whodid.store.questions import cache_crossings as _cache_crossings
 from whodid.store.questions import chain as _chain
 from whodid.store.questions import confused_deputy as _confused_deputy
+from whodid.store.questions import coverage as _coverage
 from whodid.store.questions import credential as _credential
 from whodid.store.questions import decisions as _decisions
 from whodid.store.questions import identity_conflicts as _identity_conflicts
@@ -33,6 +34,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
         _cache_crossings.QUESTION,
         _autonomy.QUESTION,
         _overview.QUESTION,
+        _coverage.QUESTION,
         _decisions.QUESTION,
         _replay.QUESTION,
     )
