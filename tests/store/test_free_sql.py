@@ -43,6 +43,10 @@ def test_a_tenant_reads_its_own_rows_however_it_asks(store: Store, query: str) -
     assert run(store, query, "other").rows[0][0] == 0
 
 
+def test_a_select_may_read_nothing(store: Store) -> None:
+    assert run(store, "SELECT 1 + 1 UNION ALL SELECT 2").rows == [[2], [2]]
+
+
 def test_ids_times_and_maps_are_what_json_has(store: Store) -> None:
     found = run(store, "SELECT trace_id, start_time, attributes, nan AS n, trace_id FROM spans")
     trace, time, attributes, nan, again = found.rows[0]
