@@ -1,6 +1,7 @@
 """The attribution questions: each in a module of its own, with typed parameters and a typed answer."""
 
 from whodid.store.questions import autonomy as _autonomy
+from whodid.store.questions import before as _before
 from whodid.store.questions import blast_radius as _blast_radius
 from whodid.store.questions import cache_crossings as _cache_crossings
 from whodid.store.questions import chain as _chain
@@ -35,6 +36,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
         _autonomy.QUESTION,
         _overview.QUESTION,
         _coverage.QUESTION,
+        _before.QUESTION,
         _decisions.QUESTION,
         _replay.QUESTION,
     )
