@@ -9,7 +9,7 @@ from pydantic import Field
 
 from whodid.semconv import attributes as attr
 from whodid.semconv.values import EvidenceLevel
-from whodid.store.questions import cursor
+from whodid.store.questions import paging
 from whodid.store.questions.evidence import LONGEST_WORK, SKEW_NS, said, with_parents
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Listing, Paged, Question
 from whodid.store.questions.spans import Span, Spans, rfc3339
@@ -105,12 +105,11 @@ def autonomy(reader: Reader, parameters: AutonomyParameters) -> Autonomy:
 
     Raises CursorError.
     """
-    after_ns, after_trace, after_key = cursor.BEFORE_ALL
-    if parameters.cursor:
-        after_ns, after_trace, after_key = cursor.decode(parameters.cursor, (int, str, str))
     bounds = parameters.bounds()
-    rows = reader.rows(
+    page = paging.read(
+        reader,
         "autonomy",
+        parameters,
         {
             **bounds,
             "earliest": bounds["since"] - LONGEST_WORK if parameters.since else bounds["since"],
@@ -119,21 +118,13 @@ def autonomy(reader: Reader, parameters: AutonomyParameters) -> Autonomy:
             "principal": parameters.principal,
             "basis": list(parameters.basis),
             "skew_ns": SKEW_NS,
-            "after_ns": after_ns,
-            "after_trace": after_trace,
-            "after_key": after_key,
-            # One more tells whether there is a next page, and one is there for its counts alone.
-            "limit": parameters.limit + 2,
         },
     )
-    listed = [row for row in rows if row["listed"]]
-    page = listed[: parameters.limit]
-    last = page[-1] if len(listed) > parameters.limit else None
-    spans, family = with_parents(reader, page)
-    first = rows[0] if rows else {}
+    spans, family = with_parents(reader, page.rows)
+    first = page.totals
     return Autonomy(
         items=[_item(span, family) for span in spans],
-        next_cursor=cursor.encode(last["start_ns"], last["trace"], last["key"]) if last else None,
+        next_cursor=page.next_cursor,
         action_count=first.get("action_count", 0),
         counts={basis.value: first.get(f"{basis}_count", 0) for basis in Basis},
     )

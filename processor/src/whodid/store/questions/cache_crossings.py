@@ -9,7 +9,7 @@ from pydantic import Field
 
 from whodid.semconv import attributes as attr
 from whodid.semconv.values import EvidenceLevel
-from whodid.store.questions import cursor
+from whodid.store.questions import paging
 from whodid.store.questions.evidence import SKEW_NS, said, with_parents
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Listing, Paged, Question
 from whodid.store.questions.spans import Span, Spans, rfc3339
@@ -89,36 +89,27 @@ def cache_crossings(reader: Reader, parameters: CacheCrossingsParameters) -> Cac
 
     Raises CursorError.
     """
-    after_ns, after_trace, after_key = cursor.BEFORE_ALL
-    if parameters.cursor:
-        after_ns, after_trace, after_key = cursor.decode(parameters.cursor, (int, str, str))
-    rows = reader.rows(
+    page = paging.read(
+        reader,
         "cache_crossings",
+        parameters,
         {
             **parameters.bounds(),
             "kinds": list(parameters.kinds),
             "agent": parameters.agent,
             "tool": parameters.tool,
             "principal": parameters.principal,
-            "after_ns": after_ns,
-            "after_trace": after_trace,
-            "after_key": after_key,
-            # One more tells whether there is a next page, and one is there for its counts alone.
-            "limit": parameters.limit + 2,
         },
     )
-    listed = [row for row in rows if row["listed"]]
-    page = listed[: parameters.limit]
-    last = page[-1] if len(listed) > parameters.limit else None
-    spans, family = with_parents(reader, page)
-    first = rows[0] if rows else {}
+    spans, family = with_parents(reader, page.rows)
+    first = page.totals
     counts = {kind.value: first.get(f"{kind}_count", 0) for kind in Crossing}
     gaps: list[str] = []
     if counts["unknown"] and Crossing.UNKNOWN not in parameters.kinds:
         gaps.append(f"of {counts['unknown']} cached result(s) nobody can say for whom they were made or read")
     return CacheCrossings(
         items=[_item(span, family) for span in spans],
-        next_cursor=cursor.encode(last["start_ns"], last["trace"], last["key"]) if last else None,
+        next_cursor=page.next_cursor,
         gaps=gaps,
         read_count=first.get("read_count", 0),
         counts=counts,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from whodid.semconv import attributes as attr
-from whodid.store.questions import cursor
+from whodid.store.questions import paging
 from whodid.store.questions.evidence import said, with_parents
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Listing, Paged, Question
 from whodid.store.questions.spans import Span, Spans, rfc3339
@@ -85,30 +85,22 @@ def confused_deputy(reader: Reader, parameters: ConfusedDeputyParameters) -> Con
 
     Raises CursorError.
     """
-    after_ns, after_trace, after_key = cursor.BEFORE_ALL
-    if parameters.cursor:
-        after_ns, after_trace, after_key = cursor.decode(parameters.cursor, (int, str, str))
-    rows = reader.rows(
+    page = paging.read(
+        reader,
         "confused_deputy",
+        parameters,
         {
             **parameters.bounds(),
             "kinds": list(parameters.kinds),
             "agent": parameters.agent,
             "principal": parameters.principal,
-            "after_ns": after_ns,
-            "after_trace": after_trace,
-            "after_key": after_key,
-            "limit": parameters.limit + 1,
         },
+        key=lambda row: f"{row['key']} {row['kind']}",
     )
-    page = rows[: parameters.limit]
-    last = page[-1] if len(rows) > parameters.limit else None
-    spans, family = with_parents(reader, page)
+    spans, family = with_parents(reader, page.rows)
     return ConfusedActions(
         items=[_item(span, family) for span in spans],
-        next_cursor=cursor.encode(last["start_ns"], last["trace"], f"{last['key']} {last['kind']}")
-        if last
-        else None,
+        next_cursor=page.next_cursor,
     )
 
 

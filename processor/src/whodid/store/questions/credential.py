@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from whodid.semconv import attributes as attr
-from whodid.store.questions import cursor
+from whodid.store.questions import paging
 from whodid.store.questions.evidence import SKEW_NS, said, with_parents
 from whodid.store.questions.lookup import UnknownIdError
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Listing, Paged, Question
@@ -123,15 +123,13 @@ def credential(reader: Reader, parameters: CredentialParameters) -> CredentialUs
             f"no span with credential {parameters.id!r} is in the store",
             "an id is a fingerprint or accessor, as the agent recorded it; check it, and --since and --until",
         )
-    rows = _rows(reader, parameters, about, facts)
-    listed = [row for row in rows if row["listed"]]
-    page = listed[: parameters.limit]
-    last = page[-1] if len(listed) > parameters.limit else None
-    spans, family = with_parents(reader, page)
+    page = _page(reader, parameters, about, facts)
+    total = page.totals
+    spans, family = with_parents(reader, page.rows)
     return CredentialUses(
         items=[_use(span, family) for span in spans],
-        next_cursor=cursor.encode(last["start_ns"], last["trace"], last["key"]) if last else None,
-        gaps=_gaps(facts, rows),
+        next_cursor=page.next_cursor,
+        gaps=_gaps(facts, total),
         credential_id=parameters.id,
         type=said(facts["types"], [facts["type_span"]]),
         issuer=said(facts["issuers"], [facts["issuer_span"]]),
@@ -139,26 +137,25 @@ def credential(reader: Reader, parameters: CredentialParameters) -> CredentialUs
         not_after=said(facts["not_after"], [facts["not_after_span"]]),
         task=said(facts["tasks"], [facts["task_span"]]),
         replaces=said(facts["replaces"], [facts["replaces_span"]]),
-        use_count=rows[0]["use_count"] if rows else 0,
-        unenrolled_count=rows[0]["unenrolled_count"] if rows else 0,
-        outside_lifetime_count=rows[0]["outside_lifetime_count"] if rows else 0,
-        other_task_count=rows[0]["other_task_count"] if rows else 0,
-        first_use_at=rfc3339(rows[0]["first_use_ns"]) if rows else None,
-        first_unenrolled_use=_first_unenrolled(rows),
+        use_count=total.get("use_count", 0),
+        unenrolled_count=total.get("unenrolled_count", 0),
+        outside_lifetime_count=total.get("outside_lifetime_count", 0),
+        other_task_count=total.get("other_task_count", 0),
+        first_use_at=rfc3339(total["first_use_ns"]) if total else None,
+        first_unenrolled_use=_first_unenrolled(total),
         agents=facts["agents"],
         principals=facts["principals"],
         services=facts["services"],
     )
 
 
-def _rows(
+def _page(
     reader: Reader, parameters: CredentialParameters, about: dict[str, Any], facts: dict[str, Any]
-) -> list[dict[str, Any]]:
-    after_ns, after_trace, after_key = cursor.BEFORE_ALL
-    if parameters.cursor:
-        after_ns, after_trace, after_key = cursor.decode(parameters.cursor, (int, str, str))
-    return reader.rows(
+) -> paging.Page:
+    return paging.read(
+        reader,
         "credential",
+        parameters,
         {
             **about,
             "agents": list(parameters.agents),
@@ -169,11 +166,6 @@ def _rows(
             "not_before": _agreed(facts["not_before"]),
             "not_after": _agreed(facts["not_after"]),
             "task": _agreed(facts["tasks"]),
-            "after_ns": after_ns,
-            "after_trace": after_trace,
-            "after_key": after_key,
-            # One more tells whether there is a next page, and one is there for its counts alone.
-            "limit": parameters.limit + 2,
         },
     )
 
@@ -225,18 +217,18 @@ def _use_gaps(span: Span, family: Spans) -> list[str]:
     return gaps
 
 
-def _first_unenrolled(rows: list[dict[str, Any]]) -> FirstUse | None:
-    if not rows or not rows[0]["unenrolled_count"]:
+def _first_unenrolled(total: paging.Row) -> FirstUse | None:
+    if not total.get("unenrolled_count"):
         return None
     return FirstUse(
-        at=rfc3339(rows[0]["first_unenrolled_ns"]),
-        service=rows[0]["first_unenrolled_service"],
-        trace_id=rows[0]["first_unenrolled_trace"],
-        span_id=rows[0]["first_unenrolled_span"],
+        at=rfc3339(total["first_unenrolled_ns"]),
+        service=total["first_unenrolled_service"],
+        trace_id=total["first_unenrolled_trace"],
+        span_id=total["first_unenrolled_span"],
     )
 
 
-def _gaps(facts: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
+def _gaps(facts: dict[str, Any], total: paging.Row) -> list[str]:
     gaps: list[str] = []
     for name, values in (
         ("from when it is good", facts["not_before"]),
@@ -254,7 +246,7 @@ def _gaps(facts: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
             f"{facts['carried_count']} spans of agents carry it without saying an operation; those outside "
             "of an action that used it are not counted as uses"
         )
-    if not rows:
+    if not total:
         gaps.append("spans carry it, and none shows that it was used")
     return gaps
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from whodid.semconv import attributes as attr
-from whodid.store.questions import cursor
+from whodid.store.questions import paging
 from whodid.store.questions.evidence import with_parents
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Listing, Paged, Question
 from whodid.store.questions.spans import Span, Spans, rfc3339
@@ -93,29 +93,21 @@ def new_credential_on_retry(reader: Reader, parameters: NewCredentialOnRetryPara
 
     Raises CursorError.
     """
-    after_ns, after_trace, after_key = cursor.BEFORE_ALL
-    if parameters.cursor:
-        after_ns, after_trace, after_key = cursor.decode(parameters.cursor, (int, str, str))
-    rows = reader.rows(
+    page = paging.read(
+        reader,
         "new_credential_on_retry",
+        parameters,
         {
             **parameters.bounds(),
             "agent": parameters.agent,
             "within_ns": parameters.within_s * 1_000_000_000,
-            "after_ns": after_ns,
-            "after_trace": after_trace,
-            "after_key": after_key,
-            "limit": parameters.limit + 1,
         },
+        key=lambda row: f"{row['action']} {row['credential']}",
     )
-    page = rows[: parameters.limit]
-    last = page[-1] if len(rows) > parameters.limit else None
-    spans, family = with_parents(reader, page)
+    spans, family = with_parents(reader, page.rows)
     return Retries(
         items=[_retry(span, family) for span in spans],
-        next_cursor=cursor.encode(last["start_ns"], last["trace"], f"{last['action']} {last['credential']}")
-        if last
-        else None,
+        next_cursor=page.next_cursor,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from whodid.semconv import attributes as attr
-from whodid.store.questions import cursor
+from whodid.store.questions import paging
 from whodid.store.questions.evidence import with_parents
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Listing, Paged, Question
 from whodid.store.questions.spans import Span, Spans, rfc3339
@@ -89,32 +89,23 @@ def unattributed(reader: Reader, parameters: UnattributedParameters) -> Unattrib
 
     Raises CursorError.
     """
-    after_ns, after_trace, after_key = cursor.BEFORE_ALL
-    if parameters.cursor:
-        after_ns, after_trace, after_key = cursor.decode(parameters.cursor, (int, str, str))
-    rows = reader.rows(
+    page = paging.read(
+        reader,
         "unattributed",
+        parameters,
         {
             **parameters.bounds(),
             "missing": list(parameters.missing),
             "operations": list(parameters.operations),
             "service": parameters.service,
-            "after_ns": after_ns,
-            "after_trace": after_trace,
-            "after_key": after_key,
-            # One more tells whether there is a next page, and one is there for its counts alone.
-            "limit": parameters.limit + 2,
         },
     )
-    listed = [row for row in rows if row["listed"]]
-    page = listed[: parameters.limit]
-    last = page[-1] if len(listed) > parameters.limit else None
-    spans, family = with_parents(reader, page)
+    spans, family = with_parents(reader, page.rows)
     return UnattributedActions(
         items=[_item(span, family) for span in spans],
-        next_cursor=cursor.encode(last["start_ns"], last["trace"], last["key"]) if last else None,
-        action_count=rows[0]["action_count"] if rows else 0,
-        without={each.value: rows[0][f"without_{each}"] if rows else 0 for each in Missing},
+        next_cursor=page.next_cursor,
+        action_count=page.totals.get("action_count", 0),
+        without={each.value: page.totals.get(f"without_{each}", 0) for each in Missing},
     )
 
 
