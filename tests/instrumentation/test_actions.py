@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 
@@ -68,6 +69,22 @@ def test_no_content_is_recorded(recorded: Recorded) -> None:
     span = recorded.one("execute_tool charge")
     assert SECRET not in span.to_json()
     assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "RuntimeError")
+
+
+def test_a_tools_definition_is_recorded_by_its_digest(recorded: Recorded) -> None:
+    call = ToolCall("charge", "c1", {}, definition={"name": "charge", "description": f"charges {SECRET}"})
+    core.approval_resolved(call, True, adapter="test")
+    with core.tool_call(call, adapter="test").executing():
+        pass
+    text = json.dumps(dict(sorted(call.definition.items())), separators=(",", ":")) if call.definition else ""
+    digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    for name in ("execute_tool charge", "resolve_approval charge"):
+        assert recorded.said(name)["attribution.tool.definition.hash"] == digest
+        assert SECRET not in recorded.one(name).to_json()
+    strange = ToolCall("other", "c2", {}, definition={"parameters": object()})
+    with core.tool_call(strange, adapter="test").executing():
+        pass
+    assert "attribution.tool.definition.hash" not in recorded.said("execute_tool other")
 
 
 def test_content_is_recorded_where_that_is_on(recorded: Recorded) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -39,6 +39,8 @@ class ToolCall:
     """A mapping, or the JSON text that the model wrote."""
     type: str = "function"
     description: str | None = None
+    definition: Mapping[str, Any] | None = None
+    """`name`, `description` and `parameters` (JSON Schema), as the model has them; recorded by digest."""
     effect: str | None = None
     """One of `values.ActionEffect`, where the framework declares it."""
     resource_type: str | None = None
@@ -118,6 +120,8 @@ class Action:
 
     def _described(self) -> dict[str, Any]:
         found: dict[str, Any] = {names.GEN_AI_TOOL_TYPE: self.call.type}
+        if (digest := _definition_hash(self.call)) is not None:
+            found[names.ATTRIBUTION_TOOL_DEFINITION_HASH] = digest
         if settings.current().capture_content:
             text = self._frozen.text if self._frozen is not None else str(self.call.arguments)
             found[names.GEN_AI_TOOL_CALL_ARGUMENTS] = content(text)
@@ -140,6 +144,15 @@ def tool_call(call: ToolCall, *, adapter: str, join: bool = False, context: Cont
         done = "denied, because a guard is on" if denial else "let through unrecorded"
         _log.error("whodid: an action was %s: %s", done, where(error))
         return Action(call, current(parent), None, adapter=adapter, parent=parent, denial=denial)
+
+
+def _definition_hash(call: ToolCall) -> str | None:
+    if call.definition is None:
+        return None
+    try:
+        return freeze(call.definition).hash
+    except CannotFreezeError:
+        return None
 
 
 def in_action() -> bool:
@@ -185,6 +198,7 @@ def approval_resolved(
         adapter=adapter,
         not_after=not_after,
         context=context,
+        definition_hash=_definition_hash(call),
     )
 
 

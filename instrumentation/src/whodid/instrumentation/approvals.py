@@ -137,6 +137,7 @@ def resolve(
     adapter: str,
     not_after: datetime | None,
     context: Context | None,
+    definition_hash: str | None = None,
 ) -> str:
     """Record the answer as a span and, if it was granted, in the ledger; gives the approval's id."""
     here = get_current() if context is None else context
@@ -166,6 +167,8 @@ def resolve(
     }
     if call_id is not None:
         attributes[names.GEN_AI_TOOL_CALL_ID] = call_id
+    if definition_hash is not None:
+        attributes[names.ATTRIBUTION_TOOL_DEFINITION_HASH] = definition_hash
     if granted:
         attributes[names.ATTRIBUTION_APPROVAL_NOT_AFTER] = rfc3339(not_after)
     span, _ = start_span(

@@ -58,6 +58,7 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
         Attribute("attribution.action.mode", AttributeType.STRING, "How much a human had to do with this action.", column=Column.LOW_CARDINALITY, values=("human_initiated", "human_approved", "autonomous_after_approval", "autonomous",), closed=True),
         Attribute("attribution.action.effect", AttributeType.STRING, "What the action does to the world.", column=Column.LOW_CARDINALITY, values=("read", "write", "delete", "execute", "communicate",), closed=True),
         Attribute("attribution.action.arguments.hash", AttributeType.STRING, "SHA-256 of the frozen arguments as JSON with sorted keys and no white space.", column=Column.STRING, format=Format.DIGEST),
+        Attribute("attribution.tool.definition.hash", AttributeType.STRING, "SHA-256 of the tool's definition as the model was given it, as JSON with sorted keys and no white space.", column=Column.STRING, format=Format.DIGEST),
         Attribute("attribution.resource.type", AttributeType.STRING, "The kind of what was acted on.", column=Column.LOW_CARDINALITY),
         Attribute("attribution.resource.id", AttributeType.STRING, "What was acted on.", column=Column.STRING),
         Attribute("attribution.correlation.id", AttributeType.STRING, "An id that the systems on both sides of a hop log, given by whoever started the request.", column=Column.STRING),
@@ -185,6 +186,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
             Use("attribution.credential.replaces.id", Requirement.RECOMMENDED),
             Use("gen_ai.tool.type", Requirement.RECOMMENDED),
             Use("gen_ai.tool.description", Requirement.OPT_IN),
+            Use("attribution.tool.definition.hash", Requirement.OPT_IN),
             Use("gen_ai.tool.call.arguments", Requirement.OPT_IN),
             Use("gen_ai.tool.call.result", Requirement.OPT_IN),
             Use("attribution.approval.id", Requirement.CONDITIONAL, "attribution.action.mode == \"human_approved\""),
@@ -328,6 +330,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
             Use("attribution.approval.context.hash", Requirement.REQUIRED),
             Use("attribution.approval.approver.id", Requirement.REQUIRED),
             Use("attribution.approval.not_after", Requirement.RECOMMENDED),
+            Use("attribution.tool.definition.hash", Requirement.OPT_IN),
         )),
     )
 }

@@ -91,6 +91,11 @@ def _call(tool: Any, context: Any, arguments: str) -> ToolCall:
         call_id=context.tool_call_id,
         arguments=arguments,
         description=tool.description,
+        definition={
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": tool.params_json_schema,
+        },
     )
 
 

@@ -13,6 +13,7 @@ from whodid.store.questions import identity_conflicts as _identity_conflicts
 from whodid.store.questions import new_credential_on_retry as _new_credential_on_retry
 from whodid.store.questions import overview as _overview
 from whodid.store.questions import replay as _replay
+from whodid.store.questions import tool_changed as _tool_changed
 from whodid.store.questions import trace as _trace
 from whodid.store.questions import unattributed as _unattributed
 from whodid.store.questions import who as _who
@@ -34,6 +35,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
         _unattributed.QUESTION,
         _cache_crossings.QUESTION,
         _autonomy.QUESTION,
+        _tool_changed.QUESTION,
         _overview.QUESTION,
         _coverage.QUESTION,
         _before.QUESTION,

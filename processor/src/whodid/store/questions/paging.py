@@ -39,8 +39,8 @@ def read(
 ) -> Page:
     """Runs a query that sorts by `start_ns`, `trace` and what `key` makes of a row.
 
-    The query takes `after_ns`, `after_trace` and `after_key`, where the page begins, and `limit`. It may return
-    the first row of all on every page, and then says with `listed` which rows are of the page.
+    The query takes `after_ns`, `after_trace` and `after_key`, where the page begins, and `limit`. It may
+    return the first row of all on every page, and then says with `listed` which rows are of the page.
     Raises CursorError.
     """
     after_ns, after_trace, after_key = cursor.BEFORE_ALL
