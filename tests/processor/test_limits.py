@@ -101,7 +101,8 @@ def test_long_messages_at_once_over_grpc_take_turns_in_memory(running: Running) 
         errors: list[Any] = [each.result() for each in waiting]
     # They are no OTLP, which is found when they have been read.
     assert grpc.StatusCode.INVALID_ARGUMENT in {error.code() for error in errors}
-    assert memory_bytes(running) - before < 30 * MIB
+    # All of them together would be 80 MiB; what is freed is kept for the next.
+    assert memory_bytes(running) - before < 45 * MIB
 
 
 def test_calls_beyond_the_limit_are_told_when_to_retry(running: Running) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -242,7 +241,7 @@ class TestAcrossTraces:
         (first,) = team("support")
         action = act(first)
         later = agent(ALICE, "support", "research")
-        later.start_ns = time.time_ns() + 3_000_000_000
+        later.start_ns = action.start_ns + 3_000_000_000
         put(first, action, later)
         (onward,) = ask(store).onward
         assert (onward.name, onward.how) == ("research", How.SAME_TASK)
