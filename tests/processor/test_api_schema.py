@@ -88,3 +88,11 @@ def test_an_answer_about_what_is_there_is_what_is_described(described: Any, quer
     case = described[f"/api/v1/{name}"]["GET"].Case(query=dict(parse_qsl(given_)))
     answer = case.call_and_validate(checks=_CHECKS, headers=HEADERS)
     assert answer.status_code == 200
+
+
+def test_policies_that_cannot_be_read_are_the_callers_mistake(described: Any) -> None:
+    """Found by chance among the requests above: it was answered with 500."""
+    case = described["/api/v1/decisions"]["GET"].Case(query={"policy": "no policy", "sql": "true"})
+    answer = case.call_and_validate(checks=_CHECKS, headers=HEADERS)
+    assert answer.status_code == 400
+    assert "cannot be read" in answer.json()["title"]
