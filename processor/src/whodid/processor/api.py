@@ -20,7 +20,6 @@ from whodid.store.free_sql import SELECT
 from whodid.store.questions import QUESTIONS, AmbiguousIdError, AnyQuestion, CursorError, UnknownIdError
 from whodid.store.questions.asking import RESERVED, ParameterError, parse, tenant_name
 from whodid.store.questions.question import Listing
-from whodid.store.questions.what_if import PolicyTextError
 from whodid.store.reader import Statement
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ MAX_CONCURRENT = 8
 _STATUSES: dict[type[WhodidError], int] = {
     ParameterError: 400,
     CursorError: 400,
-    PolicyTextError: 400,
     SqlError: 400,
     UnknownIdError: 404,
     AmbiguousIdError: 409,

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
 
-from whodid.processor.errors import WhodidError
+from whodid.store.questions.asking import ParameterError
 
 MAX_POLICY_CHARACTERS = 262_144
 _ENGINE = "cedar"
 _UNKNOWN = {"__extn": {"fn": "unknown", "arg": "arguments"}}
 
 
-class PolicyTextError(WhodidError):
+class PolicyTextError(ParameterError):
     """The policies cannot be read, or nothing is there that evaluates them."""
 
 
