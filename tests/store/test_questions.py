@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,13 +20,6 @@ from whodid.store.records import TraceRecord, WhoRecord
 
 CONTEXT = '{"principal":{"id":"alice@acme.example"}}'
 CONTEXT_HASH = f"sha256:{hashlib.sha256(CONTEXT.encode()).hexdigest()}"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(f"chdb://{tmp_path / 'store'}")
-    yield opened
-    opened.close()
 
 
 def who(store: Store, id_: str) -> WhoRecord:
@@ -209,7 +200,7 @@ class TestWho:
             again.attributes["app.note"] = "changed"
         else:
             resource["host.name"] = "elsewhere"
-        store.insert(pipeline.run([request(again, resource=resource)]), "again")
+        store.insert(pipeline.run([request(again, resource=resource)]), f"again {field}")
         gaps = [gap for gap in who(store, "action-1").gaps if "sent twice" in gap]
         assert len(gaps) == 1
         assert again.span_id.hex() in gaps[0]

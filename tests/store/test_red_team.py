@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import random
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,11 +45,9 @@ HOSTILE = (
 )
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(f"chdb://{tmp_path / 'store'}", tenant=VICTIM)
-    yield opened
-    opened.close()
+@pytest.fixture(scope="module")
+def own_tenant() -> str:
+    return VICTIM
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
-"""A store for each test of a question, and what puts spans into it as the service would."""
+"""What puts spans into the store of a test as the service would."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -14,21 +13,16 @@ from whodid.store import Store
 
 Put = Callable[..., None]
 
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(f"chdb://{tmp_path / 'store'}")
-    yield opened
-    opened.close()
+_numbers = itertools.count()
+"""For tokens that no earlier insert had: the store is the same for several tests."""
 
 
 @pytest.fixture
 def put(store: Store) -> Put:
     """Stores spans, in one request of one service (`service=…`, `resource={…}`)."""
-    numbers = itertools.count()
 
     def put_spans(*spans: Sent, service: str = "tests", resource: dict[str, object] | None = None) -> None:
         sent = request(*spans, service=service, resource=resource)  # pyright: ignore[reportArgumentType]
-        store.insert(pipeline.run([sent]), f"batch {next(numbers)}")
+        store.insert(pipeline.run([sent]), f"batch {next(_numbers)}")
 
     return put_spans
