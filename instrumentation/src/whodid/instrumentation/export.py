@@ -17,7 +17,7 @@ DEFAULT_ENDPOINTS: Final[Mapping[str, str]] = {
     HTTP: "http://127.0.0.1:4318/v1/traces",
 }
 PROBE_TIMEOUT_S: Final = 1
-_EXPORTER_LOGGERS: Final = (
+EXPORTER_LOGGERS: Final = (
     "opentelemetry.exporter.otlp.proto.grpc.exporter",
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
 )
@@ -69,7 +69,7 @@ def exporter(to: Target, timeout_s: int | None = None) -> SpanExporter:
 
 def answers(to: Target) -> bool:
     """Whether the receiver takes an export without spans, within about PROBE_TIMEOUT_S."""
-    loggers = [logging.getLogger(name) for name in _EXPORTER_LOGGERS]
+    loggers = [logging.getLogger(name) for name in EXPORTER_LOGGERS]
     for logger in loggers:
         logger.addFilter(_silent)
     try:

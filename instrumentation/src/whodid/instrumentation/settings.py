@@ -148,6 +148,15 @@ TABLE: Final[tuple[Setting, ...]] = (
         "",
     ),
     Setting(
+        "WHODID_REQUIRE",
+        "require",
+        "names, with commas",
+        "",
+        _names,
+        "Frameworks without whose hooks the program does not start. They are imported at the start.",
+        "",
+    ),
+    Setting(
         "WHODID_EXPORT",
         "export",
         "flag",
@@ -180,6 +189,7 @@ class Settings:
     agent_identity_type: str | None
     agent_identity_issuer: str | None
     frameworks: tuple[str, ...]
+    require: tuple[str, ...]
     export: bool
     report: bool
     problems: tuple[str, ...] = ()

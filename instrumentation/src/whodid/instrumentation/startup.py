@@ -15,46 +15,22 @@ from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from whodid.instrumentation import ending, export, frameworks, guard, process, settings, stamping
+from whodid.instrumentation import (
+    ending,
+    export,
+    frameworks,
+    guard,
+    inventory,
+    process,
+    requirements,
+    settings,
+    stamping,
+)
 from whodid.instrumentation.export import Target, UnknownProtocolError
+from whodid.instrumentation.report import Report
 
 _log = logging.getLogger(__name__)
 OTEL_RESOURCE_ATTRIBUTES: Final = "OTEL_RESOURCE_ATTRIBUTES"
-
-
-@dataclass(slots=True)
-class Report:
-    """What was switched on, for people."""
-
-    instrumented: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    """Distribution and version, of each framework that is installed."""
-    not_installed: list[str] = field(default_factory=list[str])
-    problems: list[str] = field(default_factory=list[str])
-    target: Target | None = None
-    """None: the spans go where the program's own provider sends them."""
-    answered: bool | None = None
-    """None: nobody asked the receiver."""
-
-    def lines(self) -> list[str]:
-        """The report as `whodid run` prints it."""
-        parts = ["instrumented " + (", ".join(" ".join(pair) for pair in self.instrumented) or "nothing")]
-        if self.not_installed:
-            parts.append("not installed: " + ", ".join(self.not_installed))
-        found = ["whodid: " + " · ".join(parts)]
-        found += [f"whodid: {problem}" for problem in self.problems]
-        if self.target is None:
-            return [*found, "whodid: spans are stamped and go where the program's own exporters send them"]
-        line = f"whodid: spans go to {self.target.shown} ({self.target.protocol})"
-        if self.answered is None:
-            return [*found, line]
-        if self.answered:
-            return [*found, f"{line}: receiver answered"]
-        return [
-            *found,
-            f"{line}: receiver did not answer",
-            "",
-            "hint: start one with `whodid up`, or set OTEL_EXPORTER_OTLP_ENDPOINT",
-        ]
 
 
 @dataclass(slots=True)
@@ -83,6 +59,7 @@ def init(
     """Switch whodid on in this process; again is harmless. What is None is as the WHODID_* variables say.
 
     Prints the report to stderr, unless `report` (or WHODID_REPORT) is off; the receiver is asked for it only.
+    Raises NotInstrumentedError for what WHODID_REQUIRE names and is not there; nothing else is raised.
     """
     with _state.lock:
         configured = settings.override(
@@ -97,6 +74,7 @@ def init(
         ensure_provider()
         made = Report(problems=[*configured.problems, *_state.problems], target=_state.target)
         _install_adapters(configured.frameworks, made)
+        requirements.check(configured.require, configured.frameworks)
         guard.active()  # a policy that cannot be read is said now, not at the first call
         again, _state.report = _state.report is not None, made
     if configured.report and not again:
@@ -167,11 +145,15 @@ def _install_adapters(chosen: tuple[str, ...], report: Report) -> None:
     for unknown in [name for name in chosen if name not in frameworks.ADAPTERS]:
         known = ", ".join(frameworks.ADAPTERS)
         report.problems.append(f"WHODID_FRAMEWORKS: no adapter is called {unknown}; there are {known}")
+    claimed: set[str] = set()
     for name in frameworks.ADAPTERS:
-        if chosen and name not in chosen:
-            continue
         try:
             adapter = frameworks.load(name)
+            claimed.add(adapter.distribution)
+            if chosen and name not in chosen:
+                if (version := adapter.installed_version()) is not None:
+                    report.found.append((adapter.distribution, version, "not in WHODID_FRAMEWORKS"))
+                continue
             adapter.install()
         except Exception as error:  # noqa: BLE001 one adapter must not take the others or the host along
             _log.exception("whodid: the adapter %s cannot be used", name)
@@ -183,6 +165,8 @@ def _install_adapters(chosen: tuple[str, ...], report: Report) -> None:
             report.not_installed.append(adapter.distribution)
         else:
             report.instrumented.append((adapter.distribution, version))
+    for distribution, version in inventory.without_adapter(claimed):
+        report.found.append((distribution, version, "there is no adapter for it"))
 
 
 def _stamp_new(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

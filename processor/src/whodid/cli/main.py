@@ -24,6 +24,7 @@ class Verb:
 VERBS = {
     "up": Verb("whodid.cli.up", extra="local"),
     "run": Verb("whodid.cli.run"),
+    "doctor": Verb("whodid.cli.doctor"),
     "ask": Verb("whodid.cli.ask", extra="local"),
     "who": Verb("whodid.cli.who", extra="local"),
     "trace": Verb("whodid.cli.trace", extra="local"),

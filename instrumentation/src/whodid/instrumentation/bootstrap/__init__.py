@@ -24,9 +24,16 @@ def start() -> None:
     """Run the `sitecustomize` that ours stands in front of, then switch whodid on. Never raises."""
     _run_next()
     try:
+        from whodid.instrumentation.requirements import NotInstrumentedError
         from whodid.instrumentation.startup import init
 
-        init()
+        try:
+            init()
+        except NotInstrumentedError as error:
+            # Python goes on after an exception here, and says "fatal" after a SystemExit: neither is meant.
+            sys.stderr.write(f"error: {error}\n\nhint: {error.hint}\n")
+            sys.stderr.flush()
+            os._exit(1)
         # The report is for whoever started the program; its children would repeat it.
         os.environ["WHODID_REPORT"] = "0"
     except Exception:  # noqa: BLE001 the program runs, unobserved, and stderr says why
