@@ -7,17 +7,17 @@ import time
 import uuid
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from opentelemetry.context import Context, get_current
-from opentelemetry.trace import StatusCode
+from opentelemetry.context import Context, get_current, get_value, set_value
+from opentelemetry.trace import INVALID_SPAN, Span, StatusCode
 
-from whodid.instrumentation import approvals, guard, process, settings
+from whodid.instrumentation import approvals, effects, guard, process, settings
 from whodid.instrumentation.approvals import Approval
-from whodid.instrumentation.context import Attribution, current
-from whodid.instrumentation.digest import CannotFreezeError, Frozen, canonical_json, freeze
+from whodid.instrumentation.context import Attribution, current, with_attribution
+from whodid.instrumentation.digest import CannotFreezeError, Frozen, canonical_json, definition_hash, freeze
 from whodid.instrumentation.scopes import Scope, content, end_span, record_error, start_span, where
 from whodid.semconv import attributes as names
 from whodid.semconv.values import ActionMode, ApprovalStatus, InitiatorType
@@ -26,6 +26,7 @@ from whodid.semconv.values import PolicyEnforcementAction as Enforcement
 _log = logging.getLogger(__name__)
 EXECUTE_TOOL: Final = "execute_tool"
 EVALUATE_POLICY: Final = "evaluate_policy"
+ACTION_KEY: Final = "whodid.action"
 UNKNOWN_DENIAL: Final = "The call could not be checked against the policy, so it did not run."
 
 
@@ -45,6 +46,8 @@ class ToolCall:
     """One of `values.ActionEffect`, where the framework declares it."""
     resource_type: str | None = None
     resource_id: str | None = None
+    tool: Any = field(default=None, compare=False, repr=False)
+    """The framework's tool, or its function: for what its author declared, and what is kept with it."""
 
 
 class Action:
@@ -80,9 +83,14 @@ class Action:
         """A copy of the arguments that were decided on. Running these leaves no gap between check and use."""
         return self.call.arguments if self._frozen is None else self._frozen.value()
 
-    def start(self) -> Scope:
-        """Start the `execute_tool` span, once; the split form of `executing`, for pairs of hooks."""
-        if self._scope is None:
+    def start(self, *, native: bool = False) -> Scope:
+        """Start the `execute_tool` span, once; the split form of `executing`, for pairs of hooks.
+
+        `native`: the framework makes that span inside, which stamping completes; ours would be a second one.
+        """
+        if self._scope is None and native:
+            self._scope = Scope(INVALID_SPAN, with_attribution(self.attribution, self._parent))
+        elif self._scope is None:
             span, context = start_span(
                 self._adapter,
                 f"{EXECUTE_TOOL} {self.call.name}",
@@ -91,17 +99,37 @@ class Action:
                 self._parent,
             )
             self._scope = Scope(span, context)
+        self._scope.context = set_value(ACTION_KEY, self, self._scope.context)
         return self._scope
 
+    @property
+    def span(self) -> Span:
+        """The action's own span; an invalid one before it starts, and where the framework makes it."""
+        return INVALID_SPAN if self._scope is None else self._scope.span
+
     @contextmanager
-    def executing(self, control_flow: tuple[type[BaseException], ...] = ()) -> Generator[Scope, None, None]:
+    def executing(
+        self, control_flow: tuple[type[BaseException], ...] = (), *, native: bool = False
+    ) -> Generator[Scope, None, None]:
         """The tool at work in this block, in sync and async code alike.
 
-        `control_flow`: exceptions by which the framework pauses or diverts, which are no failures.
+        `control_flow`: exceptions by which the framework pauses or diverts, which are no failures. `native`:
+        as for `start`.
         """
-        scope = self.start()
+        scope = self.start(native=native)
         with scope.running(control_flow):
             yield scope
+
+    def describe(self, span: Span) -> None:
+        """Say on the framework's own span of this call what stamping did not: the definition, or a later decision."""
+        span.set_attributes({**self.attribution.attributes, **self._described()})
+
+    def waits_for_approval(self) -> None:
+        """The tool did not go on, but asks for an approval of this call: note it, and say so on the span."""
+        approval_id = approval_requested(self.call)
+        if self._scope is not None and approval_id is not None:
+            self._scope.span.set_attribute(names.ATTRIBUTION_APPROVAL_ID, approval_id)
+            self._scope.span.set_attribute(names.ATTRIBUTION_APPROVAL_STATUS, ApprovalStatus.REQUESTED.value)
 
     def failed(self, error: BaseException | str) -> None:
         """The tool failed although nothing was raised: a framework made a message of the exception."""
@@ -120,7 +148,7 @@ class Action:
 
     def _described(self) -> dict[str, Any]:
         found: dict[str, Any] = {names.GEN_AI_TOOL_TYPE: self.call.type}
-        if (digest := _definition_hash(self.call)) is not None:
+        if (digest := definition_hash(self.call.definition, self.call.tool)) is not None:
             found[names.ATTRIBUTION_TOOL_DEFINITION_HASH] = digest
         if settings.current().capture_content:
             text = self._frozen.text if self._frozen is not None else str(self.call.arguments)
@@ -146,18 +174,16 @@ def tool_call(call: ToolCall, *, adapter: str, join: bool = False, context: Cont
         return Action(call, current(parent), None, adapter=adapter, parent=parent, denial=denial)
 
 
-def _definition_hash(call: ToolCall) -> str | None:
-    if call.definition is None:
-        return None
-    try:
-        return freeze(call.definition).hash
-    except CannotFreezeError:
-        return None
-
-
 def in_action() -> bool:
     """Whether an action is under way, here or in the process that called this one."""
     return current().action_id is not None
+
+
+def running(context: Context | None = None) -> Action | None:
+    """The action of this process that is at work in a Context, the current one if None."""
+    action = get_value(ACTION_KEY, context)
+    known = isinstance(action, Action) and action.attribution.action_id == current(context).action_id
+    return action if isinstance(action, Action) and known else None
 
 
 def arguments_hash(call: ToolCall) -> str | None:
@@ -198,7 +224,7 @@ def approval_resolved(
         adapter=adapter,
         not_after=not_after,
         context=context,
-        definition_hash=_definition_hash(call),
+        definition_hash=definition_hash(call.definition, call.tool),
     )
 
 
@@ -220,13 +246,14 @@ def _new_action(call: ToolCall, base: Attribution, frozen: Frozen | None) -> Att
     approval: Approval | None = None
     if frozen is not None:
         approval = approvals.ledger.use((base.task_id, call.call_id, frozen.hash), datetime.now(UTC))
+    said = effects.declared(call.tool)
     return replace(
         base,
         action_id=uuid.uuid4().hex,
         action_mode=_mode(base, approval),
-        action_effect=call.effect,
-        resource_type=call.resource_type,
-        resource_id=call.resource_id,
+        action_effect=call.effect or said.effect,
+        resource_type=call.resource_type or said.resource_type,
+        resource_id=call.resource_id or _resource_id(said, frozen),
         tool_name=call.name,
         call_id=call.call_id,
         arguments_hash=None if frozen is None else frozen.hash,
@@ -237,6 +264,13 @@ def _new_action(call: ToolCall, base: Attribution, frozen: Frozen | None) -> Att
         approval_status=None if approval is None else ApprovalStatus.GRANTED.value,
         approver_id=None if approval is None else approval.approver_id,
     )
+
+
+def _resource_id(said: effects.Declared, frozen: Frozen | None) -> str | None:
+    """The declared resource's id, where arguments are needed for it and known."""
+    if said.resource is None or frozen is None:
+        return None
+    return said.resource_id(frozen.value())
 
 
 def _mode(base: Attribution, approval: Approval | None) -> str | None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+from whodid.instrumentation.weakly import ByObject
 
 
 class CannotFreezeError(Exception):
@@ -62,3 +65,26 @@ def freeze(arguments: Any) -> Frozen:
             raise CannotFreezeError(type(error).__name__) from error
     text = canonical_json({} if arguments is None else arguments)
     return Frozen(text, sha256_text(text))
+
+
+_definitions: Final[ByObject[tuple[Any, str]]] = ByObject()
+
+
+def definition_hash(definition: Mapping[str, Any] | None, tool: object = None) -> str | None:
+    """The digest of a tool's definition; None if there is none, or it is not JSON.
+
+    It is kept with the tool, if one is given, beside a copy of what it stands for: a definition that was
+    changed in place is another one.
+    """
+    if definition is None:
+        return None
+    known = None if tool is None else _definitions.get(tool)
+    if known is not None and known[0] == definition:
+        return known[1]
+    try:
+        frozen = freeze(definition)
+    except CannotFreezeError:
+        return None
+    if tool is not None:
+        _definitions.set(tool, (frozen.value(), frozen.hash))
+    return frozen.hash

@@ -8,9 +8,11 @@ from typing import Any
 
 from whodid.instrumentation import frameworks
 from whodid.instrumentation.core import Action, ToolCall
-from whodid.instrumentation.frameworks.seam import argument, decide
+from whodid.instrumentation.frameworks.seam import argument, decide, quietly
+from whodid.instrumentation.weakly import ByObject
 
 ADAPTER = "langchain"
+_schemas: ByObject[tuple[Any, Any]] = ByObject()
 
 
 class Instrumentor(frameworks.Instrumentor):
@@ -59,7 +61,21 @@ def _call(tool: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall:
         call_id=kwargs.get("tool_call_id"),
         arguments=given,
         description=tool.description,
+        definition=_definition(tool),
+        tool=tool,
     )
+
+
+def _definition(tool: Any) -> dict[str, Any]:
+    """As the model has it. The schema is made once a tool: that takes longer than all the rest of a call."""
+    schema = tool.args_schema
+    known = _schemas.get(tool)
+    if known is None or known[0] is not schema:
+        shown = quietly(ADAPTER, "a tool's schema could not be read", lambda: tool.tool_call_schema)
+        made = getattr(shown, "model_json_schema", lambda: shown)
+        known = (schema, quietly(ADAPTER, "a tool's schema could not be read", made))
+        _schemas.set(tool, known)
+    return {"name": tool.name, "description": tool.description, "parameters": known[1]}
 
 
 def _denied(denial: str, tool: Any, kwargs: dict[str, Any]) -> Any:

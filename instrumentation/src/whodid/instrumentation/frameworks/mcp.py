@@ -19,9 +19,13 @@ from whodid.instrumentation.context import NOTHING_KNOWN, current, with_attribut
 from whodid.instrumentation.core import ToolCall, in_action
 from whodid.instrumentation.frameworks.seam import argument, decide, quietly
 from whodid.instrumentation.streams import attached
+from whodid.instrumentation.weakly import ByObject
+from whodid.semconv.values import ActionEffect
 
 ADAPTER: Final = "mcp"
 _SAME_TASK: Final = "whodid.mcp.same_task"
+MAX_TOOLS: Final = 4096
+_tools: Final[ByObject[dict[str, Any]]] = ByObject()
 
 
 class Instrumentor(frameworks.Instrumentor):
@@ -43,6 +47,7 @@ class Instrumentor(frameworks.Instrumentor):
         match module.__name__:
             case "mcp.client.session":
                 self.wrap(module, "ClientSession.call_tool", _call_tool)
+                self.wrap(module, "ClientSession.list_tools", _list_tools)
             case "mcp.client.client":
                 # Its one call may take several of the session's, which are then this action's transport.
                 self.wrap(module, "Client.call_tool", _call_tool)
@@ -57,10 +62,27 @@ class Instrumentor(frameworks.Instrumentor):
                 self.wrap(module, "ServerRunner._compose_server_middleware", _compose)
 
 
-async def _call_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+async def _list_tools(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A server's list is where it says what its tools are; kept with the session."""
+    result = await wrapped(*args, **kwargs)
+    quietly(ADAPTER, "a list of tools could not be read", lambda: _keep(instance, result.tools))
+    return result
+
+
+def _keep(session: Any, tools: list[Any]) -> None:
+    known = _tools.get(session)
+    if known is None:
+        known = dict[str, Any]()
+        _tools.set(session, known)
+    for tool in tools:
+        if tool.name in known or len(known) < MAX_TOOLS:
+            known[tool.name] = tool
+
+
+async def _call_tool(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if in_action():  # a tool's body at work: the call is how it does it
         return await wrapped(*args, **kwargs)
-    action = decide(ADAPTER, lambda: _call(args, kwargs))
+    action = decide(ADAPTER, lambda: _call(instance, args, kwargs))
     if action is None:
         return await wrapped(*args, **kwargs)
     if action.denial is not None:
@@ -73,8 +95,33 @@ async def _call_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[s
         return result
 
 
-def _call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall:
-    return ToolCall(name=argument(args, kwargs, 0, "name"), arguments=argument(args, kwargs, 1, "arguments"))
+def _call(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall:
+    name, arguments = argument(args, kwargs, 0, "name"), argument(args, kwargs, 1, "arguments")
+    tool = (_tools.get(getattr(client, "session", client)) or {}).get(name)
+    if tool is None:  # nobody asked the server for its list
+        return ToolCall(name=name, arguments=arguments)
+    definition = {"name": tool.name, "description": tool.description, "parameters": tool.input_schema}
+    return ToolCall(
+        name=name,
+        arguments=arguments,
+        description=tool.description,
+        definition={key: value for key, value in definition.items() if value is not None},
+        effect=_effect(tool.annotations),
+        tool=tool,
+    )
+
+
+def _effect(annotations: Any) -> str | None:
+    """What the server says, where it says it: the protocol's defaults for what is left out are no statement.
+
+    "Destructive" is an overwrite as well as a deletion, so it is no more than `write`.
+    """
+    if annotations is None:
+        return None
+    if annotations.read_only_hint:
+        return ActionEffect.READ.value
+    said = annotations.read_only_hint is False or annotations.destructive_hint is not None
+    return ActionEffect.WRITE.value if said else None
 
 
 def _denied(denial: str) -> Any:

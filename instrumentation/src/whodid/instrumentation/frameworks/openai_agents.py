@@ -96,6 +96,7 @@ def _call(tool: Any, context: Any, arguments: str) -> ToolCall:
             "description": tool.description,
             "parameters": tool.params_json_schema,
         },
+        tool=tool,
     )
 
 
