@@ -48,12 +48,12 @@ def in_folder(folder: Path) -> Path:
     return folder
 
 
-def app(store: Store, tmp_path: Path) -> Starlette:
-    """The API as the service serves it."""
+def app(store: Store, tmp_path: Path, **api: Any) -> Starlette:
+    """The API as the service serves it, with settings of the section `api`."""
 
     async def ask() -> Health:
         raise NotImplementedError
 
     health: Callable[[], Awaitable[Health]] = ask
-    overrides: dict[str, Any] = {"data_dir": tmp_path}
+    overrides: dict[str, Any] = {"data_dir": tmp_path, "api": api}
     return application(settings.load(overrides), store, health)

@@ -28,6 +28,8 @@ EXAMPLES = 20
 """Requests a question, valid ones and as many invalid ones."""
 
 HEADERS = {"host": "localhost"}
+POSTED = ("decisions", "sql")
+"""Asked with a body as well."""
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +51,14 @@ def described(served: Starlette) -> Any:
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-@pytest.mark.parametrize("name", [*QUESTIONS, "sql"])
-def test_what_is_answered_is_what_is_described(described: Any, name: str, mode: GenerationMode) -> None:
-    operation = described[f"/api/v1/{name}"]["GET"]
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [*((name, "GET") for name in (*QUESTIONS, "sql")), *((name, "POST") for name in POSTED)],
+)
+def test_what_is_answered_is_what_is_described(
+    described: Any, name: str, method: str, mode: GenerationMode
+) -> None:
+    operation = described[f"/api/v1/{name}"][method]
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
@@ -66,9 +73,10 @@ def test_what_is_answered_is_what_is_described(described: Any, name: str, mode: 
     hold()
 
 
-def test_every_path_of_the_description_is_called(described: Any) -> None:
-    paths = {result.ok().path for result in described.get_all_operations()}
-    assert paths == {f"/api/v1/{name}" for name in (*QUESTIONS, "sql")}
+def test_every_operation_of_the_description_is_called(described: Any) -> None:
+    operations = [result.ok() for result in described.get_all_operations()]
+    named = {(each.path.removeprefix("/api/v1/"), each.method.upper()) for each in operations}
+    assert named == {*((name, "GET") for name in (*QUESTIONS, "sql")), *((name, "POST") for name in POSTED)}
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from whodid.processor import openapi
+from whodid.processor import openapi, posted
 from whodid.processor.errors import WhodidError
-from whodid.store import QueryTooBroadError, SqlError, StoreUnavailableError, flat
+from whodid.store import Limits, QueryTooBroadError, SqlError, StoreUnavailableError, flat
 from whodid.store.free_sql import SELECT
 from whodid.store.questions import QUESTIONS, AmbiguousIdError, AnyQuestion, CursorError, UnknownIdError
 from whodid.store.questions.asking import RESERVED, ParameterError, parse, tenant_name
@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from whodid.processor.settings import ApiSettings
     from whodid.store import Reader, Store
-
-MAX_CONCURRENT = 8
-"""Questions that the store works on at once; more wait for their turn."""
 
 _STATUSES: dict[type[WhodidError], int] = {
     ParameterError: 400,
     CursorError: 400,
+    posted.BodyTimeoutError: 408,
+    posted.BodyTooLongError: 413,
+    posted.MediaTypeError: 415,
     SqlError: 400,
     UnknownIdError: 404,
     AmbiguousIdError: 409,
@@ -44,9 +45,9 @@ _STATUSES: dict[type[WhodidError], int] = {
 _STATEMENTS = TypeAdapter(dict[str, list[Statement]])
 
 
-def routes(store: Store) -> list[Route]:
+def routes(store: Store, settings: ApiSettings) -> list[Route]:
     """The API's routes, answered from `store`."""
-    turns = asyncio.Semaphore(MAX_CONCURRENT)
+    turns = asyncio.Semaphore(settings.max_concurrent_questions)
 
     async def index(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
         listed = [
@@ -56,27 +57,44 @@ def routes(store: Store) -> list[Route]:
         return JSONResponse({"questions": listed, "openapi": "/api/v1/openapi.json"})
 
     async def described(request: Request) -> Response:  # noqa: ARG001
-        return JSONResponse(openapi.document())
+        return JSONResponse(openapi.document(settings.max_items))
 
     return [
         Route("/api/v1", index),
         Route("/api/v1/openapi.json", described),
         *(
-            Route(f"/api/v1/{each.name}", _endpoint(store, each, turns))
+            Route(
+                f"/api/v1/{each.name}",
+                _endpoint(store, each, turns, settings),
+                methods=["GET", "POST"] if posted.takes(each) else ["GET"],
+            )
             for each in (*QUESTIONS.values(), SELECT)
         ),
     ]
 
 
+def limits(settings: ApiSettings) -> Limits:
+    """What a query of a question that is asked here may cost."""
+    return Limits(
+        max_seconds=settings.max_query_s,
+        max_rows_read=settings.max_rows_read,
+        max_bytes_read=settings.max_bytes_read,
+        max_memory_bytes=settings.max_memory_bytes,
+    )
+
+
 def _endpoint(
-    store: Store, question: AnyQuestion, turns: asyncio.Semaphore
+    store: Store, question: AnyQuestion, turns: asyncio.Semaphore, settings: ApiSettings
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
             given = request.query_params.multi_items()
             common = _common(question, given)
-            parameters = parse(question, [(name, text) for name, text in given if name not in RESERVED])
-            reader = store.reader(common.get("tenant"))
+            own = [(name, text) for name, text in given if name not in RESERVED]
+            if request.method == "POST":
+                own = await posted.parameters(request, question, settings)
+            parameters = _within(parse(question, own), settings.max_items)
+            reader = store.reader(common.get("tenant"), limits(settings))
             async with turns:
                 answer = await run_in_threadpool(question.ask, reader, parameters)
                 return await run_in_threadpool(_written, answer, reader, common)
@@ -84,6 +102,19 @@ def _endpoint(
             return refusal(error)
 
     return endpoint
+
+
+def _within(parameters: Any, max_items: int) -> Any:
+    """The parameters, with no more items on a page than the service gives."""
+    limit: int | None = getattr(parameters, "limit", None)
+    if limit is None or limit <= max_items:
+        return parameters
+    if "limit" in parameters.model_fields_set:
+        raise ParameterError(
+            f"limit: this service tells {max_items} items at the most",
+            "ask for pages (setting api.max_items)",
+        )
+    return parameters.model_copy(update={"limit": max_items})
 
 
 def _common(question: AnyQuestion, given: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -128,7 +159,10 @@ def refusal(error: WhodidError) -> Response:
     more: dict[str, object] = {}
     if isinstance(error, AmbiguousIdError):
         more["candidates"] = [candidate.model_dump() for candidate in error.candidates]
-    return problem(status, error, **more)
+    response = problem(status, error, **more)
+    if isinstance(error, posted.BodyTooLongError | posted.BodyTimeoutError):
+        response.headers["connection"] = "close"  # what is left of the body is not read
+    return response
 
 
 def problem(status: int, error: WhodidError, **more: object) -> Response:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
+from whodid.processor import posted
 from whodid.processor.settings import Tenant
 from whodid.store.free_sql import SELECT
 from whodid.store.questions import QUESTIONS
@@ -26,6 +27,11 @@ _PROBLEMS = {
     "422": "The question would read, take or hold more than it may; `hint` says what to narrow.",
     "500": "A bug.",
     "503": "The store cannot answer now.",
+}
+_PROBLEMS_OF_A_BODY = {
+    "408": "The body did not arrive in time.",
+    "413": "The body is longer than it may be.",
+    "415": "The body is no JSON.",
 }
 _PROBLEM: dict[str, Any] = {
     "type": "object",
@@ -47,8 +53,8 @@ _PROBLEM: dict[str, Any] = {
 
 
 @functools.cache
-def document() -> dict[str, Any]:
-    """The whole document."""
+def document(max_items: int) -> dict[str, Any]:
+    """The whole document, of a service that tells so many items at the most."""
     asked = (*QUESTIONS.values(), SELECT)
     answers = [question.answer for question in asked]
     refs, definitions = models_json_schema(
@@ -63,29 +69,55 @@ def document() -> dict[str, Any]:
             "decision. Read-only.",
         },
         "paths": {
-            f"/api/v1/{question.name}": {"get": _operation(question, refs[question.answer, "serialization"])}
+            f"/api/v1/{question.name}": _path(question, refs[question.answer, "serialization"], max_items)
             for question in asked
         },
         "components": {"schemas": {**definitions.get("$defs", {}), "Problem": _PROBLEM}},
     }
 
 
+def _path(question: AnyQuestion, answer: dict[str, Any], max_items: int) -> dict[str, Any]:
+    own, common = _parameters(question, max_items), _common(question)
+    operation = _operation(question, answer)
+    found = {"get": {**operation, "parameters": [*own, *common]}}
+    if posted.takes(question):
+        body = {
+            "type": "object",
+            "additionalProperties": False,
+            "required": [each["name"] for each in own if each["required"]],
+            "properties": {
+                each["name"]: {**each["schema"], "description": each["description"]} for each in own
+            },
+        }
+        found["post"] = {
+            **operation,
+            "operationId": f"{operation['operationId']}_posted",
+            "parameters": common,
+            "requestBody": {"required": True, "content": {posted.JSON: {"schema": body}}},
+            "responses": {**operation["responses"], **_problems(_PROBLEMS_OF_A_BODY)},
+        }
+    return found
+
+
 def _operation(question: AnyQuestion, answer: dict[str, Any]) -> dict[str, Any]:
+    """What is the same however it is asked."""
     content: dict[str, Any] = {"application/json": {"schema": {"anyOf": [answer, _STATEMENTS]}}}
     if issubclass(question.answer, Listing):
         content["text/csv"] = {"schema": {"type": "string"}}
-    problems = {
+    return {
+        "operationId": question.name.replace("-", "_"),
+        "summary": question.title,
+        "responses": {"200": {"description": "The answer.", "content": content}, **_problems(_PROBLEMS)},
+    }
+
+
+def _problems(texts: dict[str, str]) -> dict[str, Any]:
+    return {
         status: {
             "description": text,
             "content": {"application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
         }
-        for status, text in _PROBLEMS.items()
-    }
-    return {
-        "operationId": question.name.replace("-", "_"),
-        "summary": question.title,
-        "parameters": [*_parameters(question), *_common(question)],
-        "responses": {"200": {"description": "The answer.", "content": content}, **problems},
+        for status, text in texts.items()
     }
 
 
@@ -111,7 +143,7 @@ _STATEMENTS: dict[str, Any] = {
 }
 
 
-def _parameters(question: AnyQuestion) -> list[dict[str, Any]]:
+def _parameters(question: AnyQuestion, max_items: int) -> list[dict[str, Any]]:
     schema: dict[str, Any] = question.parameters.model_json_schema(mode="validation")
     definitions: dict[str, Any] = schema.get("$defs", {})
     found: list[dict[str, Any]] = []
@@ -119,6 +151,8 @@ def _parameters(question: AnyQuestion) -> list[dict[str, Any]]:
         value = _given(schema["properties"][name], definitions)
         if is_time(field):
             value = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "pattern": AGO}]}
+        if name == "limit":
+            value |= {bound: min(value[bound], max_items) for bound in ("default", "maximum")}
         found.append(
             {
                 "name": name,

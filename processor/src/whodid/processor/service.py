@@ -62,7 +62,7 @@ async def _serve(
 
     # The API outlives the receivers: it says that the service is stopping, and what is left.
     async with web.serving(
-        application(settings, store, ask), sockets[1], max_connections=MAX_API_CONNECTIONS
+        application(settings, store, ask), sockets[1], max_connections=settings.api.max_connections
     ):
         async with ingest.serving():
             with announced(settings.data_dir, announcement(settings, ingest.grpc_port, sockets[1])):
@@ -70,9 +70,6 @@ async def _serve(
                 await stop.wait()
         say(end(await ingest.drain()))
     say(found(ingest.health().findings))
-
-
-MAX_API_CONNECTIONS = 1000
 
 
 def end(left_bytes: int) -> str:
@@ -127,7 +124,7 @@ def application(settings: Settings, store: Store, ask: Callable[[], Awaitable[He
         names = ["localhost", "127.0.0.1", "::1", "[::1]", settings.api.host]
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=names))
     return Starlette(
-        routes=[*health.routes(ask), *api.routes(store)],
+        routes=[*health.routes(ask), *api.routes(store, settings.api)],
         middleware=middleware,
         exception_handlers={HTTPException: api.unrouted, Exception: api.bug},
     )

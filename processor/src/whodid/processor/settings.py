@@ -195,6 +195,42 @@ class ApiSettings(_Section):
         le=86_400,
         description="`/readyz` answers 503 when a request waits for the store for longer than this.",
     )
+    max_connections: int = Field(
+        1000, ge=1, le=100_000, description="Connections at once; one more is told to come again."
+    )
+    max_concurrent_questions: int = Field(
+        8, ge=1, le=1_000, description="Questions that the store works on at once; more wait for their turn."
+    )
+    max_query_s: float = Field(
+        30.0,
+        gt=0,
+        le=50,  # a server's client gives up at 60
+        description="How long one query of a question may take. Beyond this and the next three the question "
+        "is refused with what to narrow.",
+    )
+    max_rows_read: int = Field(
+        2_000_000_000, ge=1, le=10**15, description="How many rows one query of a question may read."
+    )
+    max_bytes_read: int = Field(
+        256 * 1024 * _MIB,
+        ge=1,
+        le=10**18,
+        description="How many bytes, after decompression, one query of a question may read.",
+    )
+    max_memory_bytes: int = Field(
+        2048 * _MIB, ge=_MIB, le=10**15, description="How much memory one query of a question may take."
+    )
+    max_items: int = Field(
+        10_000,
+        ge=1,
+        le=10_000,
+        description="Items on a page, or rows of a SELECT, at the most; questions have bounds of their own "
+        "beside it, 1,000 items and 10,000 rows.",
+    )
+    max_body_bytes: int = Field(2 * _MIB, ge=1024, le=64 * _MIB, description="The longest body of a POST.")
+    body_timeout_s: float = Field(
+        30.0, gt=0, le=3600, description="How long the body of a POST may take to arrive."
+    )
 
 
 class TelemetrySettings(_Section):

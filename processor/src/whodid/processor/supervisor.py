@@ -82,7 +82,7 @@ async def _serve(
     grpc_socket, http_socket, api_socket = sockets
     grpc_port = ports.port_of(grpc_socket)
     app = service.application(settings, store, ask)
-    async with web.serving(app, api_socket, max_connections=service.MAX_API_CONNECTIONS):
+    async with web.serving(app, api_socket, max_connections=settings.api.max_connections):
         runs = [asyncio.create_task(each.run()) for each in workers]
         ready = asyncio.gather(*(each.ready.wait() for each in workers))
         await asyncio.wait(

@@ -19,6 +19,7 @@ class Limits:
 
     max_seconds: float = 30
     max_rows_read: int = 2_000_000_000
+    max_bytes_read: int = 256 << 30
     max_memory_bytes: int = 2 << 30
 
     def as_settings(self) -> dict[str, Any]:
@@ -26,6 +27,7 @@ class Limits:
         return {
             "max_execution_time": self.max_seconds,
             "max_rows_to_read": self.max_rows_read,
+            "max_bytes_to_read": self.max_bytes_read,
             "max_memory_usage": self.max_memory_bytes,
         }
 
