@@ -68,6 +68,8 @@ ATTRIBUTION_RESULT_SOURCE: Final = "attribution.result.source"
 ATTRIBUTION_RESULT_ORIGIN_TRACE_ID: Final = "attribution.result.origin.trace_id"
 ATTRIBUTION_RESULT_ORIGIN_SPAN_ID: Final = "attribution.result.origin.span_id"
 ATTRIBUTION_RESULT_ORIGIN_INITIATOR_ID: Final = "attribution.result.origin.initiator.id"
+ATTRIBUTION_RESULT_ORIGIN_PRINCIPAL_ID: Final = "attribution.result.origin.principal.id"
+ATTRIBUTION_RESULT_ORIGIN_TIME: Final = "attribution.result.origin.time"
 
 # upstream
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"

@@ -66,6 +66,8 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
         Attribute("attribution.result.origin.trace_id", AttributeType.STRING, "The trace of the action that produced the cached result.", column=Column.STRING, format=Format.TRACE_ID),
         Attribute("attribution.result.origin.span_id", AttributeType.STRING, "The span of the action that produced the cached result.", column=Column.STRING, format=Format.SPAN_ID),
         Attribute("attribution.result.origin.initiator.id", AttributeType.STRING, "What launched the task that produced the cached result.", column=Column.STRING),
+        Attribute("attribution.result.origin.principal.id", AttributeType.STRING, "Whose authority the cached result was produced under."),
+        Attribute("attribution.result.origin.time", AttributeType.STRING, "When the cached result was produced, so how old it was when it was read.", format=Format.RFC3339),
         Attribute("gen_ai.operation.name", AttributeType.STRING, "The operation.", column=Column.LOW_CARDINALITY),
         Attribute("gen_ai.agent.name", AttributeType.STRING, "The name of the agent.", column=Column.LOW_CARDINALITY),
         Attribute("gen_ai.agent.id", AttributeType.STRING, "The id of a hosted agent."),
@@ -195,6 +197,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
             Use("attribution.result.origin.trace_id", Requirement.CONDITIONAL, "attribution.result.source == \"cache\""),
             Use("attribution.result.origin.span_id", Requirement.CONDITIONAL, "attribution.result.source == \"cache\""),
             Use("attribution.result.origin.initiator.id", Requirement.CONDITIONAL, "attribution.result.source == \"cache\""),
+            Use("attribution.result.origin.principal.id", Requirement.OPT_IN),
+            Use("attribution.result.origin.time", Requirement.OPT_IN),
             Use("error.type", Requirement.CONDITIONAL, "span.status == \"ERROR\""),
         )),
         Operation("plan", "An agent making up its mind about what to do next.", "gen_ai.operation.name == \"plan\"", (
