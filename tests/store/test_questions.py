@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from whodid.processor import pipeline
 from whodid.semconv import attributes as attr
 from whodid.semconv.values import EvidenceLevel
 from whodid.store import Store
-from whodid.store.questions import AmbiguousIdError, UnknownIdError
+from whodid.store.questions import QUESTIONS, AmbiguousIdError, UnknownIdError
 from whodid.store.questions.trace import TraceParameters
 from whodid.store.questions.trace import trace as ask_trace
 from whodid.store.questions.who import WhoParameters
@@ -239,6 +240,28 @@ class TestWho:
         assert sorted(candidate.ask for candidate in raised.value.candidates) == ["action-1", "action-2"]
         for candidate in raised.value.candidates:
             assert who(store, candidate.ask).action_id == candidate.ask
+
+    def test_a_context_that_nobody_can_read_is_told_as_none(self, store: Store) -> None:
+        agent, decision, execution = action()
+        decision.attributes[attr.ATTRIBUTION_POLICY_CONTEXT_VALUE] = '{"a":' + "[" * 100_000
+        put(store, agent, decision, execution)
+        assert who(store, "action-1").decision.context is None
+
+
+@pytest.mark.parametrize("name", ["who", "chain", "before"])
+@pytest.mark.parametrize("of_action", [True, False])
+def test_spans_that_are_being_stored_are_unknown_until_they_are(
+    store: Store, opened: tuple[Store, Any], name: str, of_action: bool
+) -> None:
+    """ClickHouse fills the index after the spans, and for a moment finds the ones and not the other."""
+    span = action()[2] if of_action else Sent()
+    put(store, span)
+    question = QUESTIONS[name]
+    asked = question.parameters(id="action-1" if of_action else span.span_id.hex())
+    assert question.ask(store.reader(), asked)
+    opened[1].command("TRUNCATE TABLE whodid.trace_index")
+    with pytest.raises(UnknownIdError, match="not among"):
+        question.ask(store.reader(), asked)
 
 
 class TestTrace:

@@ -98,6 +98,8 @@ def before(reader: Reader, parameters: BeforeParameters) -> Before:
     target = lookup.find(reader, parameters.id)
     own = load(reader, target.traces)
     action = _first(own, target)
+    if action is None:
+        raise lookup.unread(parameters.id, len(own.all))
     earlier, truncated = _conversation(reader, action, target.traces)
     spans = load(reader, [*target.traces, *earlier]) if earlier else own
     context = _Context(spans, action)
@@ -120,11 +122,12 @@ def before(reader: Reader, parameters: BeforeParameters) -> Before:
     )
 
 
-def _first(spans: Spans, target: lookup.Target) -> Span:
+def _first(spans: Spans, target: lookup.Target) -> Span | None:
     """The action's first span: what came after it cannot have led to the action."""
     if not target.action_id:
-        return next(span for span in spans.all if span.id == target.span_id)
-    return next(span for span in spans.all if span.text(attr.ATTRIBUTION_ACTION_ID) == target.action_id)
+        return next((span for span in spans.all if span.id == target.span_id), None)
+    own = (span for span in spans.all if span.text(attr.ATTRIBUTION_ACTION_ID) == target.action_id)
+    return next(own, None)
 
 
 def _conversation(reader: Reader, action: Span, traces: tuple[str, ...]) -> tuple[list[str], bool]:

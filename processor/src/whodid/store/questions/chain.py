@@ -112,10 +112,7 @@ def chain(reader: Reader, parameters: ChainParameters) -> ChainRecord:
         )
     ]
     if not of_action:
-        raise lookup.UnknownIdError(
-            f"the spans of {parameters.id!r} are beyond the {len(ancestry.spans.all)} first of its trace",
-            "whodid who tells what is known of the action itself",
-        )
+        raise lookup.unread(parameters.id, len(ancestry.spans.all))
     main = min(of_action, key=_speaks)
     way_up = ancestry.climb(main)
     told = _chain(main)

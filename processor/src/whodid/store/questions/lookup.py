@@ -66,6 +66,18 @@ def find(reader: Reader, id_: str) -> Target:
     )
 
 
+def unread(id_: str, read_count: int) -> UnknownIdError:
+    """For an id that was found in spans which were then not among those that were read of their traces.
+
+    They are beyond the first ones; or they are being stored at this moment: rows are there before the index
+    that says when their trace was.
+    """
+    return UnknownIdError(
+        f"the spans of {id_!r} are not among the first {read_count} of their trace",
+        "they may have arrived at this moment: ask again",
+    )
+
+
 def _ambiguous(id_: str, actions: dict[str, list[dict[str, Any]]]) -> AmbiguousIdError:
     candidates = [
         Candidate(

@@ -47,7 +47,10 @@ def who(reader: Reader, parameters: WhoParameters) -> WhoRecord:
     """
     target = lookup.find(reader, parameters.id)
     spans = load(reader, target.traces)
-    action = _Action(spans, target, _approvals(reader, _of_action(spans, target)))
+    own = _of_action(spans, target)
+    if not own:
+        raise lookup.unread(parameters.id, len(spans.all))
+    action = _Action(spans, target, _approvals(reader, own))
     of_action = {span.id for span in action.spans}
     found = [finding for finding in findings(reader, target.traces) if finding.span in of_action]
     return action.record(parameters.id, found)
@@ -77,9 +80,8 @@ class _Action:
         self.decision = self._first("evaluate_policy")
         # The outermost execution: a tool server's own span of the same action comes below it.
         self.execution = self._first("execute_tool")
-        said = next(iter(self.spans), None) if target.action_id else self.spans[0]
-        self.main = self.execution or self.decision or said
-        approval_id = self.main.text(attr.ATTRIBUTION_APPROVAL_ID) if self.main else None
+        self.main = self.execution or self.decision or self.spans[0]
+        approval_id = self.main.text(attr.ATTRIBUTION_APPROVAL_ID)
         self.approval = next(
             (
                 span
@@ -159,7 +161,7 @@ class _Action:
     def _approval(self) -> records.Approval:
         digests = (
             self.approval.text(attr.ATTRIBUTION_APPROVAL_CONTEXT_HASH) if self.approval else None,
-            self.main.text(attr.ATTRIBUTION_ACTION_ARGUMENTS_HASH) if self.main else None,
+            self.main.text(attr.ATTRIBUTION_ACTION_ARGUMENTS_HASH),
         )
         return records.Approval(
             id=self._answer(attr.ATTRIBUTION_APPROVAL_ID),
@@ -222,7 +224,7 @@ class _Action:
             gaps.append("no span shows that the action ran, nor that it was held back")
         if self.execution is not None and self._blocked:
             gaps.append("the action was held back, and yet a span shows that it ran")
-        if self.main is not None and self.main.text(attr.ATTRIBUTION_APPROVAL_ID) and self.approval is None:
+        if self.main.text(attr.ATTRIBUTION_APPROVAL_ID) and self.approval is None:
             gaps.append("the action names an approval that is not in the store")
         if approval.covers_action is False:
             gaps.append("the approval is for other arguments than the action's")
@@ -256,7 +258,7 @@ class _Action:
 def _json_object(text: str | None) -> dict[str, Any] | None:
     try:
         value: Any = json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return cast(dict[str, Any], value) if isinstance(value, dict) else None
 
