@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from opentelemetry.context import Context, get_current
-from opentelemetry.trace import get_current_span, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, get_current_span, set_span_in_context
 
 from whodid.instrumentation import process
-from whodid.instrumentation.context import Attribution, current
+from whodid.instrumentation.context import Attribution, current, with_attribution
 from whodid.instrumentation.scopes import Scope, start_span
 from whodid.instrumentation.streams import ContextAsyncIterator, ContextIterator, Finish
 from whodid.semconv import attributes as names
@@ -51,13 +51,25 @@ def agent_start(
     description: str | None = None,
     conversation_id: str | None = None,
     parent: Context | None = None,
+    native: bool = False,
 ) -> AgentRun:
-    """Start an agent's span under `parent` (the current Context if None). Nothing is made current yet."""
+    """Start an agent's span under `parent` (the current Context if None). Nothing is made current yet.
+
+    `native`: the framework makes that span inside, which stamping completes; ours would be a second one.
+    """
     context = get_current() if parent is None else parent
     attribution = current(context)
     if conversation_id is not None:
         attribution = replace(attribution, conversation_id=conversation_id)
-    return _start(name, attribution, context, adapter=adapter, version=version, description=description)
+    return _start(
+        name,
+        attribution,
+        context,
+        adapter=adapter,
+        version=version,
+        description=description,
+        native=native,
+    )
 
 
 @contextmanager
@@ -113,6 +125,7 @@ def _start(
     adapter: str,
     version: str | None,
     description: str | None,
+    native: bool = False,
 ) -> AgentRun:
     derived = process.with_identity(
         attribution.with_agent(name, instance_id=f"{name}:{process.instance_id()}", version=version)
@@ -120,7 +133,10 @@ def _start(
     attributes: dict[str, Any] = {names.GEN_AI_OPERATION_NAME: INVOKE_AGENT}
     if description:
         attributes[names.GEN_AI_AGENT_DESCRIPTION] = description
-    span, context = start_span(adapter, f"{INVOKE_AGENT} {name}", derived, attributes, parent)
+    if native:
+        span, context = INVALID_SPAN, with_attribution(derived, parent)
+    else:
+        span, context = start_span(adapter, f"{INVOKE_AGENT} {name}", derived, attributes, parent)
     run = AgentRun(span, context)
     run.adapter, run.parent = adapter, parent
     return run
