@@ -148,6 +148,15 @@ TABLE: Final[tuple[Setting, ...]] = (
         "",
     ),
     Setting(
+        "WHODID_CACHES",
+        "caches",
+        "`cachetools`, `diskcache`, `redis`, with commas",
+        "",
+        _names,
+        "The caches whose entries are kept with their origin. In redis that is a second key beside each.",
+        "",
+    ),
+    Setting(
         "WHODID_REQUIRE",
         "require",
         "names, with commas",
@@ -190,6 +199,7 @@ class Settings:
     agent_identity_issuer: str | None
     frameworks: tuple[str, ...]
     require: tuple[str, ...]
+    caches: tuple[str, ...]
     export: bool
     report: bool
     problems: tuple[str, ...] = ()

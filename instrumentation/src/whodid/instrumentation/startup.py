@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from whodid.instrumentation import (
+    caches,
     ending,
     export,
     frameworks,
@@ -74,6 +75,7 @@ def init(
         ensure_provider()
         made = Report(problems=[*configured.problems, *_state.problems], target=_state.target)
         _install_adapters(configured.frameworks, made)
+        _install_caches(configured.caches, made)
         requirements.check(configured.require, configured.frameworks)
         guard.active()  # a policy that cannot be read is said now, not at the first call
         again, _state.report = _state.report is not None, made
@@ -167,6 +169,22 @@ def _install_adapters(chosen: tuple[str, ...], report: Report) -> None:
             report.instrumented.append((adapter.distribution, version))
     for distribution, version in inventory.without_adapter(claimed):
         report.found.append((distribution, version, "there is no adapter for it"))
+
+
+def _install_caches(chosen: tuple[str, ...], report: Report) -> None:
+    for name in chosen:
+        if name not in caches.CACHES:
+            known = ", ".join(caches.CACHES)
+            report.problems.append(f"WHODID_CACHES: no cache is called {name}; there are {known}")
+            continue
+        hooks = caches.load(name)
+        hooks.install()
+        report.problems += hooks.problems
+        version = hooks.installed_version()
+        if version is None:
+            report.not_installed.append(hooks.distribution)
+        else:
+            report.instrumented.append((hooks.distribution, version))
 
 
 def _stamp_new(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
