@@ -30,19 +30,25 @@ _OURS: Final = frozenset(name for _, name in (*_FIELDS, *CREDENTIAL_ATTRIBUTES))
 _LISTS: Final = frozenset({"chain", "scopes", "audiences"})
 
 
-def encode(attribution: Attribution, existing: str = "") -> str:
+def encode(attribution: Attribution, existing: str = "", max_bytes: int = MAX_BYTES) -> str:
     """The `baggage` header: others' `existing` entries as they are, then ours in place of older ones.
 
-    What does not fit into MAX_BYTES is left out, whole entries, the least important first.
+    What does not fit into `max_bytes` is left out, whole entries, the least important first.
     """
-    kept = [entry for entry in _entries(existing) if _key(entry) not in _OURS]
-    room = MAX_BYTES - sum(len(entry.encode()) + 1 for entry in kept)
+    kept = _others(existing)
+    room = max_bytes - sum(len(entry.encode()) + 1 for entry in kept)
     for entry in _ours(attribution):
         room -= len(entry) + 1
         if room < 0:
             break
         kept.append(entry)
     return ",".join(kept)
+
+
+def without_ours(existing: str) -> str:
+    """The header without our entries; as it is, to the byte, where there are none."""
+    kept = _others(existing)
+    return existing if len(kept) == len(_entries(existing)) else ",".join(kept)
 
 
 def decode(header: str | None) -> Attribution | None:
@@ -113,6 +119,10 @@ def _list(text: str) -> tuple[str, ...] | None:
     ):
         return None
     return tuple(items)
+
+
+def _others(header: str) -> list[str]:
+    return [entry for entry in _entries(header) if _key(entry) not in _OURS]
 
 
 def _entries(header: str) -> list[str]:

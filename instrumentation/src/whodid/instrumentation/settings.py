@@ -32,6 +32,16 @@ def _text(text: str) -> str | None:
     return text or None
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = _names(text)
+    for host in hosts:
+        if "://" in host or " " in host or ("*" in host.removeprefix("*.") and host != "*"):
+            raise SettingError(
+                "takes names of hosts, such as orders.acme.example, *.acme.example, 10.0.0.0/8"
+            )
+    return hosts
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(",") if item.strip())
 
@@ -148,6 +158,25 @@ TABLE: Final[tuple[Setting, ...]] = (
         "",
     ),
     Setting(
+        "WHODID_SEND_TO",
+        "send_to",
+        "hosts, with commas",
+        "localhost",
+        _hosts,
+        "Hosts that are told for whom they are called, over HTTP and MCP. `localhost` is this machine, with "
+        "its child processes; `none` is nobody.",
+        "none",
+    ),
+    Setting(
+        "WHODID_ACCEPT_FROM",
+        "accept_from",
+        "hosts, with commas",
+        "localhost",
+        _hosts,
+        "Peers whose word is taken for whom they call, by address. It stays their word.",
+        "none",
+    ),
+    Setting(
         "WHODID_CACHES",
         "caches",
         "`cachetools`, `diskcache`, `redis`, with commas",
@@ -199,6 +228,8 @@ class Settings:
     agent_identity_issuer: str | None
     frameworks: tuple[str, ...]
     require: tuple[str, ...]
+    send_to: tuple[str, ...]
+    accept_from: tuple[str, ...]
     caches: tuple[str, ...]
     export: bool
     report: bool

@@ -21,6 +21,7 @@ from whodid.instrumentation import (
     export,
     frameworks,
     guard,
+    http_clients,
     inventory,
     process,
     requirements,
@@ -95,6 +96,7 @@ def ensure_provider() -> None:
         _state.ready = True
         wrapt.wrap_function_wrapper(TracerProvider, "__init__", _stamp_new)
         wrapt.wrap_function_wrapper(trace, "set_tracer_provider", _yield_to_host)
+        http_clients.install()
         if not stamping.install(trace.get_tracer_provider()):
             _make_provider()
 

@@ -17,12 +17,14 @@ from opentelemetry.context import Context, get_value, set_value
 from whodid.instrumentation import baggage, frameworks
 from whodid.instrumentation.context import NOTHING_KNOWN, current, with_attribution
 from whodid.instrumentation.core import ToolCall, in_action
+from whodid.instrumentation.frameworks import mcp_peers
 from whodid.instrumentation.frameworks.seam import argument, decide, quietly
 from whodid.instrumentation.streams import attached
 from whodid.instrumentation.weakly import ByObject
 from whodid.semconv.values import ActionEffect
 
 ADAPTER: Final = "mcp"
+_ARRIVED: Final = "whodid.mcp.arrived"
 _SAME_TASK: Final = "whodid.mcp.same_task"
 MAX_TOOLS: Final = 4096
 _tools: Final[ByObject[dict[str, Any]]] = ByObject()
@@ -40,10 +42,14 @@ class Instrumentor(frameworks.Instrumentor):
         "mcp.shared.direct_dispatcher",
         "mcp.server._otel",
         "mcp.server.runner",
+        *mcp_peers.TRANSPORTS,
     )
 
     def hook(self, module: ModuleType) -> None:
         """Wrap what each of the modules has to offer."""
+        if module.__name__ in mcp_peers.TRANSPORTS:
+            mcp_peers.hook_transport(self, module)
+            return
         match module.__name__:
             case "mcp.client.session":
                 self.wrap(module, "ClientSession.call_tool", _call_tool)
@@ -53,6 +59,7 @@ class Instrumentor(frameworks.Instrumentor):
                 self.wrap(module, "Client.call_tool", _call_tool)
             case "mcp.shared.jsonrpc_dispatcher":
                 self.wrap(module, "inject_trace_context", _inject)
+                self.wrap(module, "JSONRPCDispatcher.send_raw_request", mcp_peers.send)
             case "mcp.shared.direct_dispatcher":
                 self.wrap(module, "DirectDispatcher.send_raw_request", _send_in_process)
             case "mcp.server._otel":
@@ -133,6 +140,8 @@ def _denied(denial: str) -> Any:
 def _inject(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """After the SDK wrote the trace's context into a request's `_meta`."""
     done = wrapped(*args, **kwargs)
+    if not mcp_peers.may_send():
+        return done
     meta = argument(args, kwargs, 0, "meta")
     quietly(ADAPTER, "attribution could not be sent along", lambda: baggage.inject(meta, current()))
     return done
@@ -149,9 +158,7 @@ def _extract(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     context = wrapped(*args, **kwargs)
     if context is None:
         return None
-    meta = argument(args, kwargs, 0, "meta")
-    arrived = quietly(ADAPTER, "attribution could not be read", lambda: _arrived(meta, context))
-    return context if arrived is None else arrived
+    return with_attribution(current() if get_value(_ARRIVED) else NOTHING_KNOWN, context)
 
 
 def _compose(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -159,7 +166,7 @@ def _compose(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     call_next: Callable[[Any], Any] = wrapped(*args, **kwargs)
 
     async def attribute(request: Any) -> Any:
-        context = quietly(ADAPTER, "attribution could not be read", lambda: _arrived(request.meta))
+        context = quietly(ADAPTER, "attribution could not be read", lambda: _arrived(request))
         if context is None:
             return await call_next(request)
         with attached(context):
@@ -168,9 +175,9 @@ def _compose(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     return attribute
 
 
-def _arrived(meta: Any, context: Context | None = None) -> Context:
-    said = baggage.extract(meta)
+def _arrived(request: Any) -> Context:
+    said = baggage.extract(request.meta) if mcp_peers.accepted(request) else None
     if said is None:
         # Nobody said for whom: not the one in whose block the server happened to be started.
         said = current() if get_value(_SAME_TASK) else NOTHING_KNOWN
-    return with_attribution(said, context)
+    return with_attribution(said, set_value(_ARRIVED, True))
