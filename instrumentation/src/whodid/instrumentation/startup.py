@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from whodid.instrumentation import (
     caches,
+    carriers,
     ending,
     export,
     frameworks,
@@ -27,6 +28,7 @@ from whodid.instrumentation import (
     requirements,
     settings,
     stamping,
+    workers,
 )
 from whodid.instrumentation.export import Target, UnknownProtocolError
 from whodid.instrumentation.report import Report
@@ -97,6 +99,8 @@ def ensure_provider() -> None:
         wrapt.wrap_function_wrapper(TracerProvider, "__init__", _stamp_new)
         wrapt.wrap_function_wrapper(trace, "set_tracer_provider", _yield_to_host)
         http_clients.install()
+        workers.Workers().install()
+        carriers.take_up_environment()
         if not stamping.install(trace.get_tracer_provider()):
             _make_provider()
 
