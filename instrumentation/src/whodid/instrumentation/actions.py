@@ -121,7 +121,7 @@ class Action:
             yield scope
 
     def describe(self, span: Span) -> None:
-        """Say on the framework's own span of this call what stamping did not: the definition, or a later decision."""
+        """Say on the framework's own span of this call what stamping did not: the definition, a later decision."""
         span.set_attributes({**self.attribution.attributes, **self._described()})
 
     def waits_for_approval(self) -> None:
@@ -130,6 +130,25 @@ class Action:
         if self._scope is not None and approval_id is not None:
             self._scope.span.set_attribute(names.ATTRIBUTION_APPROVAL_ID, approval_id)
             self._scope.span.set_attribute(names.ATTRIBUTION_APPROVAL_STATUS, ApprovalStatus.REQUESTED.value)
+
+    def approve(self) -> None:
+        """Take the approval of this call that came after the decision on it: its spans say so from now on."""
+        if self._frozen is None:
+            return
+        key = (self.attribution.task_id, self.call.call_id, self._frozen.hash)
+        approval = approvals.ledger.use(key, datetime.now(UTC))
+        if approval is None:
+            return
+        self.attribution = replace(
+            self.attribution,
+            action_mode=ActionMode.HUMAN_APPROVED.value,
+            approval_id=approval.id,
+            approval_status=ApprovalStatus.GRANTED.value,
+            approver_id=approval.approver_id,
+        )
+        if self._scope is not None:
+            self._scope.context = with_attribution(self.attribution, self._scope.context)
+            self._scope.span.set_attributes(self.attribution.attributes)
 
     def failed(self, error: BaseException | str) -> None:
         """The tool failed although nothing was raised: a framework made a message of the exception."""
