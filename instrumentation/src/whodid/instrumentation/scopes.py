@@ -14,7 +14,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, StatusCode, Tracer, TracerProvider
 
-from whodid.instrumentation import settings
+from whodid.instrumentation import redaction, settings
 from whodid.instrumentation.context import Attribution, current, with_attribution
 from whodid.instrumentation.streams import ContextAsyncIterator, ContextIterator, attached
 from whodid.semconv import attributes as names
@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 MAX_CONTENT_CHARS: Final = 65_536
 """Recorded content is cut there, because a span is not where a file belongs."""
+_MARGIN_CHARS: Final = 8192
 
 
 def _version() -> str | None:
@@ -66,7 +67,16 @@ def record_error(span: Span, error: BaseException | str) -> None:
     span.set_attribute(names.ERROR_TYPE, kind)
     span.set_status(StatusCode.ERROR, kind)
     if not isinstance(error, str) and settings.current().capture_content:
-        span.record_exception(error)
+        # As `record_exception` would, but the redactor sees the words first.
+        told = "".join(traceback.format_exception(error))
+        span.add_event(
+            "exception",
+            {
+                "exception.type": kind,
+                "exception.message": content(error),
+                "exception.stacktrace": content(told),
+            },
+        )
 
 
 def start_span(
@@ -158,6 +168,7 @@ class Scope:
 
 
 def content(value: Any) -> str:
-    """A value as text for a span, cut at MAX_CONTENT_CHARS. Call it only where content capture is on."""
+    """A value as text for a span, redacted and cut at MAX_CONTENT_CHARS. Only where content capture is on."""
     text = value if isinstance(value, str) else str(value)
-    return text[:MAX_CONTENT_CHARS]
+    # What is cut in two is no longer known by its form: so it is cut wide, redacted, and cut.
+    return redaction.redact(text[: MAX_CONTENT_CHARS + _MARGIN_CHARS])[:MAX_CONTENT_CHARS]
