@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from tests.environments import separate
 from whodid.instrumentation import frameworks
 
 MODULE = "a_framework_of_the_tests"
@@ -122,4 +123,4 @@ def test_the_list_the_entry_points_and_the_files_agree() -> None:
     for name in frameworks.ADAPTERS:
         loaded = frameworks.load(name)
         assert loaded.name == name
-        assert loaded.installed_version() is not None
+        assert loaded.installed_version() is not None or name in separate.INSIDE

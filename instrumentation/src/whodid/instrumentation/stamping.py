@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 from opentelemetry.context import Context
@@ -39,11 +42,22 @@ class StampingProcessor(SpanProcessor):
 
 _stamped: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
 _lock: Final = threading.Lock()
+_left_alone: Final = ContextVar("whodid_left_alone", default=False)
+
+
+@contextmanager
+def left_alone() -> Generator[None]:
+    """Providers that are made in this block are not stamped: what they send goes to somebody else."""
+    token = _left_alone.set(True)
+    try:
+        yield
+    finally:
+        _left_alone.reset(token)
 
 
 def install(provider: object) -> bool:
     """Stamp every span of this provider from now on; False if it is no provider of the SDK's. Idempotent."""
-    if not isinstance(provider, TracerProvider):
+    if not isinstance(provider, TracerProvider) or _left_alone.get():
         return False
     with _lock:
         if provider in _stamped:

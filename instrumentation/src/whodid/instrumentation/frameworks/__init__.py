@@ -14,7 +14,17 @@ import wrapt
 
 _log = logging.getLogger(__name__)
 
-ADAPTERS: Final = ("openai_agents", "langchain", "langgraph", "mcp", "pydantic_ai", "claude_agent_sdk")
+ADAPTERS: Final = (
+    "openai_agents",
+    "langchain",
+    "langgraph",
+    "mcp",
+    "pydantic_ai",
+    "claude_agent_sdk",
+    "google_adk",
+    "crewai",
+    "fastmcp",
+)
 """Modules of this package, each with a class `Instrumentor`. A new framework is a file and a name here."""
 
 Wrapper = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]

@@ -1,0 +1,85 @@
+"""FastMCP: a client's calls as actions, and tools that a program calls on its own server.
+
+The framework makes a span of each call itself, on both sides, which is completed here; where it is told to
+make none, ours is made. What is carried over the hop, and what a server knows of its caller, is `mcp`'s.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any, Final
+
+from whodid.instrumentation import frameworks
+from whodid.instrumentation.core import ToolCall, in_action
+from whodid.instrumentation.frameworks.seam import argument, decide, quietly
+
+ADAPTER: Final = "fastmcp"
+
+
+class Instrumentor(frameworks.Instrumentor):
+    """Hooks the framework's client, and its server where no request comes in."""
+
+    name = ADAPTER
+    distribution = "fastmcp"
+    modules = ("fastmcp.client.client", "fastmcp.server.server")
+
+    def hook(self, module: ModuleType) -> None:
+        """Wrap what each of the modules has to offer."""
+        if module.__name__ == "fastmcp.client.client":
+            self.wrap(module, "Client.call_tool_mcp", _call_tool)
+        else:
+            self.wrap(module, "FastMCP.call_tool", _call_own_tool)
+
+
+async def _call_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Around a client's call; `call_tool` ends up here too, and raises what is no success."""
+    if in_action():  # a tool's body at work: the call is how it does it
+        return await wrapped(*args, **kwargs)
+    action = decide(ADAPTER, lambda: _call(args, kwargs))
+    if action is None:
+        return await wrapped(*args, **kwargs)
+    if action.denial is not None:
+        return _denied(action.denial)
+    with action.executing(native=_makes_spans()):
+        result = await wrapped(*args, **kwargs)
+        if getattr(result, "is_error", False):
+            action.failed("tool_error")
+        action.result(quietly(ADAPTER, "a result could not be read", lambda: result.model_dump(mode="json")))
+        return result
+
+
+async def _call_own_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Around a call on a server: inside of a request it is a part of the caller's action."""
+    if in_action() or _in_request():
+        return await wrapped(*args, **kwargs)
+    action = decide(ADAPTER, lambda: _call(args, kwargs))
+    if action is None:
+        return await wrapped(*args, **kwargs)
+    if action.denial is not None:
+        raise sys.modules["fastmcp.exceptions"].ToolError(action.denial)
+    with action.executing(native=_makes_spans()):
+        return await wrapped(*args, **kwargs)
+
+
+def _call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall:
+    return ToolCall(name=argument(args, kwargs, 0, "name"), arguments=argument(args, kwargs, 1, "arguments"))
+
+
+def _denied(denial: str) -> Any:
+    """What a server answers whose tool failed."""
+    types = sys.modules["mcp.client.session"].types
+    return types.CallToolResult(is_error=True, content=[types.TextContent(type="text", text=denial)])
+
+
+def _makes_spans() -> bool:
+    """Whether the framework makes spans of its own at this place."""
+    telemetry = sys.modules.get("fastmcp.telemetry")
+    enabled = getattr(telemetry, "native_spans_enabled", None)  # older versions always do
+    return True if enabled is None else bool(enabled())
+
+
+def _in_request() -> bool:
+    dependencies = sys.modules.get("fastmcp.server.dependencies")
+    known = getattr(dependencies, "fastmcp_request_ctx", None)
+    return known is not None and known.get(None) is not None
