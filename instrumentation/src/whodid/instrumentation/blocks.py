@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar, cast
 
 from opentelemetry.context import Context, attach, detach, get_current
 
-from whodid.instrumentation import redaction, settings
+from whodid.instrumentation import settings
 from whodid.instrumentation.context import Attribution, Credential, current, with_attribution
 from whodid.instrumentation.digest import sha256_text
 from whodid.instrumentation.streams import ContextAsyncIterator, ContextIterator, Finish, attached
@@ -104,9 +104,13 @@ def _task(base: Attribution, task: str | None, objective: str | None) -> dict[st
         changes["task_id"] = uuid.uuid4().hex
     if objective is not None:
         changes["objective_hash"] = sha256_text(objective)
-        changes["objective_text"] = (
-            redaction.redact(objective) if settings.current().capture_content else None
-        )
+        changes["objective_text"] = None
+        if settings.current().capture_content:
+            from whodid.instrumentation import (
+                redaction,
+            )  # its patterns are compiled where content is captured
+
+            changes["objective_text"] = redaction.redact(objective)
     return changes
 
 

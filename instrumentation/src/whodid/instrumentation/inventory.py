@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import Final
 
 WITHOUT_ADAPTER: Final = (
@@ -30,6 +29,8 @@ _OURS: Final = "whodid_"
 
 def installed_version(distribution: str) -> str | None:
     """A distribution's version; None if it is not installed."""
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
     try:
         return version(distribution)
     except PackageNotFoundError:
@@ -47,6 +48,8 @@ def other_instrumentations(names: set[str]) -> list[tuple[str, str]]:
 
     `names`: adapters' names. Source: OpenTelemetry's entry point group `opentelemetry_instrumentor`.
     """
+    from importlib.metadata import entry_points
+
     found: set[tuple[str, str]] = set()
     for entry in entry_points(group="opentelemetry_instrumentor"):
         plain = entry.name.replace("-", "_")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import traceback
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, StatusCode, Tracer, TracerProvider
 
-from whodid.instrumentation import redaction, settings
+from whodid.instrumentation import settings
 from whodid.instrumentation.context import Attribution, current, with_attribution
 from whodid.instrumentation.streams import ContextAsyncIterator, ContextIterator, attached
 from whodid.semconv import attributes as names
@@ -27,14 +27,16 @@ MAX_CONTENT_CHARS: Final = 65_536
 _MARGIN_CHARS: Final = 8192
 
 
+@functools.cache
 def _version() -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # slow, and not needed before a span is
+
     try:
         return version("whodid")
     except PackageNotFoundError:  # a folder on the path, never installed
         return None
 
 
-VERSION: Final = _version()
 _tracers: dict[str, tuple[TracerProvider, Tracer]] = {}
 
 
@@ -44,7 +46,7 @@ def tracer(adapter: str) -> Tracer:
     known = _tracers.get(adapter)
     if known is not None and known[0] is provider:
         return known[1]
-    made = provider.get_tracer(f"whodid.instrumentation.{adapter}", VERSION, names.SCHEMA_URL)
+    made = provider.get_tracer(f"whodid.instrumentation.{adapter}", _version(), names.SCHEMA_URL)
     _tracers[adapter] = (provider, made)
     return made
 
@@ -169,6 +171,8 @@ class Scope:
 
 def content(value: Any) -> str:
     """A value as text for a span, redacted and cut at MAX_CONTENT_CHARS. Only where content capture is on."""
+    from whodid.instrumentation import redaction  # its patterns are compiled where content is captured
+
     text = value if isinstance(value, str) else str(value)
     # What is cut in two is no longer known by its form: so it is cut wide, redacted, and cut.
     return redaction.redact(text[: MAX_CONTENT_CHARS + _MARGIN_CHARS])[:MAX_CONTENT_CHARS]

@@ -6,11 +6,12 @@ import importlib
 import logging
 import sys
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any, ClassVar, Final
 
 import wrapt
+
+from whodid.instrumentation import inventory
 
 _log = logging.getLogger(__name__)
 
@@ -113,10 +114,7 @@ class Instrumentor:
 
     def installed_version(self) -> str | None:
         """The framework's version; None if it is not installed."""
-        try:
-            return version(self.distribution)
-        except PackageNotFoundError:
-            return None
+        return inventory.installed_version(self.distribution)
 
     def _hook_loaded(self) -> None:
         for module_name in self.modules:
