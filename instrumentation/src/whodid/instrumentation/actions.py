@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from opentelemetry import trace
 from opentelemetry.context import Context, get_current, get_value, set_value
 from opentelemetry.trace import INVALID_SPAN, Span, StatusCode
 
-from whodid.instrumentation import approvals, effects, guard, process, settings
+from whodid.instrumentation import approvals, effects, ending, guard, process, settings
 from whodid.instrumentation.approvals import Approval
 from whodid.instrumentation.context import Attribution, current, with_attribution
 from whodid.instrumentation.digest import CannotFreezeError, Frozen, canonical_json, definition_hash, freeze
@@ -292,6 +293,13 @@ def _resource_id(said: effects.Declared, frozen: Frozen | None) -> str | None:
     return said.resource_id(frozen.value())
 
 
+def _flush() -> None:
+    """Of the provider that decisions go to now, whoever made it."""
+    provider: Any = trace.get_tracer_provider()
+    if hasattr(provider, "force_flush"):
+        provider.force_flush()
+
+
 def _mode(base: Attribution, approval: Approval | None) -> str | None:
     """How much a human had to do with it; None where neither an agent nor an initiator is known."""
     if approval is not None:
@@ -342,5 +350,7 @@ def _ask(
     if decision.error_type is not None:
         span.set_status(StatusCode.ERROR, decision.error_type)
     end_span(span)
+    if settings.current().flush_decisions:
+        ending.before_action.flush(_flush)
     blocked = enforced is Enforcement.BLOCKED
     return decided, guard.denial_text(decision, call.name) if blocked else None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import threading
 import traceback
+import weakref
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, TypeVar
@@ -124,6 +126,7 @@ class Scope:
         """The span and the derived attribution are current in it."""
         self._open = True
         self._lock = threading.Lock()
+        _at_work.add(self)
 
     @property
     def attribution(self) -> Attribution:
@@ -140,6 +143,7 @@ class Scope:
             if not self._open:
                 return
             self._open = False
+        _at_work.discard(self)
         if error is not None:
             record_error(self.span, error)
         end_span(self.span)
@@ -167,6 +171,18 @@ class Scope:
     def aiterate(self, make: Callable[[], AsyncIterator[T]]) -> ContextAsyncIterator[T]:
         """The same for an async iterator."""
         return ContextAsyncIterator(make, lambda: (self.context, self.finish))
+
+
+_at_work: Final[weakref.WeakSet[Scope]] = weakref.WeakSet()
+PROCESS_ENDED: Final = "process_ended"
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_at_work.clear)  # they are the parent's, which ends them
+
+
+def process_ends() -> None:
+    """End what is still at work: the process ends, and a span that has not ended is never sent."""
+    for scope in list(_at_work):
+        scope.finish(PROCESS_ENDED)
 
 
 def content(value: Any) -> str:

@@ -186,6 +186,15 @@ TABLE: Final[tuple[Setting, ...]] = (
         "",
     ),
     Setting(
+        "WHODID_FLUSH_DECISIONS",
+        "flush_decisions",
+        "flag",
+        "1",
+        _flag,
+        "Send each decision before its action begins, and wait up to 0.25 s for that.",
+        "1",
+    ),
+    Setting(
         "WHODID_REQUIRE",
         "require",
         "names, with commas",
@@ -227,6 +236,7 @@ class Settings:
     agent_identity_type: str | None
     agent_identity_issuer: str | None
     frameworks: tuple[str, ...]
+    flush_decisions: bool
     require: tuple[str, ...]
     send_to: tuple[str, ...]
     accept_from: tuple[str, ...]

@@ -26,6 +26,7 @@ from whodid.instrumentation import (
     inventory,
     process,
     requirements,
+    scopes,
     settings,
     stamping,
     workers,
@@ -110,6 +111,11 @@ def flush(timeout_s: float = ending.FLUSH_TIMEOUT_S) -> bool:
     return ending.within(_force_flush, timeout_s)
 
 
+def _flush_at_exit() -> None:
+    scopes.process_ends()
+    _force_flush()
+
+
 def _force_flush() -> None:
     provider: Any = trace.get_tracer_provider()
     if hasattr(provider, "force_flush"):
@@ -125,7 +131,7 @@ def _make_provider() -> None:
             exporter = export.exporter(_state.target)
             _state.exporting = BatchSpanProcessor(exporter)
             provider.add_span_processor(_state.exporting)
-            ending.at_exit(_force_flush, exporter.shutdown)
+            ending.at_exit(_flush_at_exit, exporter.shutdown)
         except UnknownProtocolError as error:
             _state.problems.append(
                 f"OTEL_EXPORTER_OTLP_PROTOCOL={error} is not known: no spans are sent; "
@@ -139,7 +145,7 @@ def _make_provider() -> None:
             )
     trace.set_tracer_provider(provider)
     _state.ours = provider
-    ending.on_sigterm(_force_flush)
+    ending.on_sigterm(_force_flush, scopes.process_ends)
 
 
 def _resource() -> Resource:
