@@ -23,13 +23,20 @@ from pydantic_ai import (
     ToolDenied,
 )
 from pydantic_ai.capabilities import HandleDeferredToolCalls
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelMessagesTypeAdapter,
+    ModelResponse,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+)
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, FunctionModel
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.output import ToolOutput
 
 from tests.adapters import DENY_DELETE, Spans, assert_only_of, for_user, installed, is_child, said
-from whodid.instrumentation import approver, current, settings
+from whodid.instrumentation import approvals, approver, current, settings, tool_effect
 from whodid.instrumentation.context import NOTHING_KNOWN
 from whodid.semconv import attributes as attr
 
@@ -197,6 +204,18 @@ def test_a_definition_that_changed_has_another_digest(spans: Spans) -> None:
     assert first == second != third
 
 
+def test_what_a_tools_author_declares(spans: Spans) -> None:
+    @tool_effect(resource="order/{order_id}", effect="read")
+    def look_up(order_id: str) -> str:
+        """Looks up an order."""
+        return order_id
+
+    run(agent(call("look_up", order_id="17"), tools=[look_up]), "hi")
+    executed = spans.one("execute_tool")
+    assert said(executed, attr.ATTRIBUTION_ACTION_EFFECT) == "read"
+    assert said(executed, attr.ATTRIBUTION_RESOURCE_ID) == "order/17"
+
+
 def test_parallel_tools_have_an_action_each(spans: Spans) -> None:
     calls = tuple(call("lookup_order_async", f"call_{number}", order_id=str(number)) for number in range(6))
     with for_user("alice"):
@@ -317,6 +336,23 @@ def test_a_tool_that_always_needs_approval_is_not_begun_without(spans: Spans) ->
             )
     assert len(spans.one("resolve_approval").events) == 2
     assert said(spans.one("execute_tool"), attr.ATTRIBUTION_ACTION_MODE) == "human_approved"
+
+
+def test_an_approval_in_another_process(spans: Spans, monkeypatch: pytest.MonkeyPatch) -> None:
+    with for_user("carol"):
+        first = run(_unapproved(), "hi")
+    stored = first.all_messages_json()
+    monkeypatch.setattr(approvals, "ledger", approvals.Ledger())  # where nothing of the first run is known
+    with for_user("carol"), approver("bob"):
+        run(
+            _unapproved(),
+            message_history=ModelMessagesTypeAdapter.validate_json(stored),
+            deferred_tool_results=DeferredToolResults(approvals={"call_r": True}),
+        )
+    assert said(spans.one("resolve_approval"), attr.ATTRIBUTION_APPROVAL_APPROVER_ID) == "bob"
+    _, executed = spans.find("execute_tool")
+    assert said(executed, attr.ATTRIBUTION_ACTION_MODE) == "human_approved"
+    assert said(executed, attr.ATTRIBUTION_DELEGATION_CHAIN) == ("carol", "support")
 
 
 def test_a_refusal(spans: Spans) -> None:

@@ -51,7 +51,13 @@ def _classes() -> tuple[Any, ...]:
         async def wrap_tool_execute(
             self, ctx: Any, *, call: Any, tool_def: Any, args: Any, handler: Handler
         ) -> Any:
-            return await _tool(ctx, lambda: read_call(call, tool_def=tool_def), args, handler, _denied)
+            return await _tool(
+                ctx,
+                lambda: read_call(call, tool_def=tool_def, tool=_schema(ctx, call)),
+                args,
+                handler,
+                _denied,
+            )
 
         async def wrap_output_process(
             self, ctx: Any, *, output_context: Any, output: Any, handler: Handler
@@ -133,7 +139,13 @@ def _is_native(ctx: Any) -> bool:
     return not isinstance(ctx.tracer, NoOpTracer)
 
 
-def read_call(part: Any, arguments: Any = None, *, tool_def: Any = None) -> ToolCall:
+def _schema(ctx: Any, call: Any) -> Any:
+    """What holds a tool's function, where it is one and the version lets it be seen."""
+    tools: Any = getattr(getattr(ctx, "tool_manager", None), "tools", None) or {}
+    return getattr(getattr(tools.get(call.tool_name), "call_func", None), "__self__", None)
+
+
+def read_call(part: Any, arguments: Any = None, *, tool_def: Any = None, tool: Any = None) -> ToolCall:
     """A call as the model made it, or with the arguments that were approved instead."""
     definition = tool_def and {
         "name": tool_def.name,
@@ -146,6 +158,7 @@ def read_call(part: Any, arguments: Any = None, *, tool_def: Any = None) -> Tool
         arguments=part.args_as_dict() if arguments is None else arguments,
         description=tool_def and tool_def.description,
         definition=definition,
+        tool=tool,
     )
 
 
