@@ -11,6 +11,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tomllib
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -32,15 +33,24 @@ def python(config: pytest.Config, name: str) -> Path:
 
     Skips the test if the registry does not serve a package; any other failure fails it.
     """
-    listed, project = Path(__file__).with_name(f"{name}.txt"), ROOT / "pyproject.toml"
-    digest = hashlib.sha256(listed.read_bytes() + project.read_bytes() + sys.version.encode()).hexdigest()
+    listed = Path(__file__).with_name(f"{name}.txt").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    ours = (project["dependencies"], project["optional-dependencies"]["guard"], project["entry-points"])
+    digest = hashlib.sha256(repr((listed, ours, sys.version)).encode()).hexdigest()
     cache = config.cache
     assert cache is not None
     folder = cache.mkdir(f"environment-{name}-{digest[:16]}")
     interpreter, done = folder / "venv" / "bin" / "python", folder / "complete"
     if not done.exists():
         _installer("venv", "--clear", "--python", sys.executable, str(folder / "venv"))
-        wanted = ("-r", str(listed), "-e", f"{ROOT}[guard]", "pytest", "pytest-timeout")
+        wanted = (
+            "-r",
+            str(Path(__file__).with_name(f"{name}.txt")),
+            "-e",
+            f"{ROOT}[guard]",
+            "pytest",
+            "pytest-timeout",
+        )
         _installer("pip", "install", "--python", str(interpreter), *wanted)
         done.touch()
     return interpreter
