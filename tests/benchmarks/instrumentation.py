@@ -1,0 +1,170 @@
+"""What instrumentation costs an agent: time added per run with one tool call, and imports.
+
+`python -m tests.benchmarks.instrumentation`
+
+Each subject runs in processes of its own, in turns; OpenInference is the other one. A run is LangGraph's agent
+with an offline model that calls one tool: an agent's span and a tool's at least. Spans go to the SDK's batching
+processor and from there nowhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+SUBJECTS = ("nothing", "whodid", "openinference")
+WARM_UP_RUNS = 30
+IMPORTS = {
+    "opentelemetry.sdk.trace": "import opentelemetry.sdk.trace",
+    "whodid.instrumentation": "import whodid.instrumentation",
+    "… and attribution": "from whodid.instrumentation import attribution",
+    "… and init": "from whodid.instrumentation import init",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=300, help="agent runs a process")
+    parser.add_argument("--rounds", type=int, default=5, help="processes a subject")
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--subject", choices=SUBJECTS, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.subject is not None:
+        print(json.dumps(measure(options.subject, options.runs)))
+        return 0
+    figures = {"run": side_by_side(options.rounds, options.runs), "import": imports(options.rounds)}
+    report(figures)
+    if options.json is not None:
+        options.json.write_text(json.dumps(figures, indent=2))
+    return 0
+
+
+def side_by_side(rounds: int, runs: int) -> dict[str, dict[str, float]]:
+    """By subject: CPU microseconds a run, what it adds to nothing, and spans a run; medians over the rounds."""
+    found: dict[str, list[dict[str, float]]] = {subject: [] for subject in SUBJECTS}
+    for _ in range(rounds):
+        for subject in SUBJECTS:
+            command = [sys.executable, "-m", __spec__.name, "--subject", subject, "--runs", str(runs)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            found[subject].append(json.loads(done.stdout))
+    base = statistics.median(each["run_us"] for each in found["nothing"])
+    figures: dict[str, dict[str, float]] = {}
+    for subject, each in found.items():
+        run_us = statistics.median(one["run_us"] for one in each)
+        figures[subject] = {"run_us": run_us, "added_us": run_us - base, "spans": each[0]["spans"]}
+    return figures
+
+
+def imports(rounds: int) -> dict[str, float]:
+    """Milliseconds that each import takes in a fresh interpreter, beyond its own start; the best."""
+    bare_ms = import_ms("pass", rounds)
+    return {name: import_ms(statement, rounds) - bare_ms for name, statement in IMPORTS.items()}
+
+
+def import_ms(statement: str, rounds: int) -> float:
+    times_s: list[float] = []
+    for _ in range(2 * rounds):
+        start_s = time.perf_counter()
+        subprocess.run([sys.executable, "-c", statement], check=True)
+        times_s.append(time.perf_counter() - start_s)
+    return min(times_s) * 1000
+
+
+def measure(subject: str, runs: int) -> dict[str, float]:
+    """In a process of its own: the CPU time of one run, all threads together; the median of the runs."""
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    exporter = counting_exporter()
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    if subject == "whodid":
+        from whodid.instrumentation import init
+
+        init(report=False)
+    elif subject == "openinference":
+        from openinference.instrumentation.langchain import LangChainInstrumentor
+
+        LangChainInstrumentor().instrument(tracer_provider=provider)
+    from whodid.instrumentation import attribution
+
+    agent = make_agent()
+    asked: dict[str, Any] = {"messages": [("user", "where is order 17?")]}
+    times_s: list[float] = []
+    for number in range(WARM_UP_RUNS + runs):
+        start_s = time.process_time()
+        if subject == "whodid":
+            with attribution(principal="alice", principal_type="human", initiator="alice", task=f"t{number}"):
+                answer = agent.invoke(asked)
+        else:
+            answer = agent.invoke(asked)
+        times_s.append(time.process_time() - start_s)
+        assert answer["messages"][-1].content == "done"
+    provider.force_flush()
+    return {
+        "run_us": statistics.median(times_s[WARM_UP_RUNS:]) * 1e6,
+        "spans": exporter.count / (WARM_UP_RUNS + runs),
+    }
+
+
+def counting_exporter() -> Any:
+    """Takes spans and counts them: what a receiver costs is no part of the question."""
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+    class Counting(SpanExporter):
+        count = 0
+
+        def export(self, spans: Any) -> SpanExportResult:
+            self.count += len(spans)
+            return SpanExportResult.SUCCESS
+
+    return Counting()
+
+
+def make_agent() -> Any:
+    """LangGraph's own agent; its model calls the tool once and is then done."""
+    from langchain.agents import create_agent  # pyright: ignore[reportUnknownVariableType] - langchain's
+    from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+    from langchain_core.messages import AIMessage
+    from langchain_core.tools import tool
+
+    class Scripted(GenericFakeChatModel):
+        def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
+            return self
+
+    def script() -> Any:
+        while True:
+            call = {"name": "lookup_order", "args": {"order_id": "17"}, "id": "call_1"}
+            yield AIMessage("", tool_calls=[call])  # pyright: ignore[reportArgumentType]
+            yield AIMessage("done")
+
+    @tool
+    def lookup_order(order_id: str) -> str:
+        """Looks up an order."""
+        return f"order {order_id}"
+
+    return create_agent(Scripted(messages=script()), tools=[lookup_order])  # pyright: ignore[reportUnknownVariableType]
+
+
+def report(figures: dict[str, Any]) -> None:
+    theirs = figures["run"]["openinference"]["added_us"]
+    print(f"{'agent run with one tool call':30} {'µs':>8} {'added':>8} {'of theirs':>10} {'spans':>6}")
+    for subject, each in figures["run"].items():
+        share = f"{each['added_us'] / theirs:10.2f}" if theirs > 0 else f"{'':10}"
+        print(f"{subject:30} {each['run_us']:8.0f} {each['added_us']:8.0f} {share} {each['spans']:6.1f}")
+    sdk_ms = figures["import"]["opentelemetry.sdk.trace"]
+    print(f"\n{'import':30} {'ms':>8} {'of the SDK':>10}")
+    for name, took_ms in figures["import"].items():
+        print(f"{name:30} {took_ms:8.1f} {took_ms / sdk_ms:10.2f}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
