@@ -12,6 +12,7 @@ _FLAGS = {
     "data_dir": ("data_dir",),
     "workers": ("workers",),
     "store_url": ("store", "url"),
+    "store_listen": ("store", "listen"),
     "retention_days": ("store", "retention_days"),
     "host": ("receiver", "host"),
     "grpc_port": ("receiver", "grpc_port"),
@@ -28,6 +29,7 @@ _FLAGS = {
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where spool and embedded store are.")
 @click.option("--workers", type=int, help="Processes that receive, for a server store. [default: 1]")
 @click.option("--store-url", help="clickhouse://host:port/database; a password belongs in WHODID_STORE__URL.")
+@click.option("--store-listen", help="Where other clients may read the embedded store: 127.0.0.1:8123.")
 @click.option("--retention-days", type=int, help="How long spans are kept.")
 @click.option("--host", help="The address that the receivers bind.")
 @click.option("--grpc-port", type=int, help="The port of OTLP/gRPC; 0 takes a free one.")

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from whodid.processor import adoption, api, health, ports, storage, web
+from whodid.processor import adoption, api, health, listener, ports, storage, web
 from whodid.processor.announcement import Announcement, announced
 from whodid.processor.ingest import Ingest
 from whodid.processor.lock import DataLock
@@ -45,11 +45,12 @@ async def run(settings: Settings, say: Say) -> None:
     stop = stop_on_signal(say)
     with unobserved(), DataLock(settings.data_dir), _bound(settings) as sockets:
         adoption.adopt(settings.data_dir, settings.data_dir)
-        store = await asyncio.to_thread(storage.opened, settings)
-        try:
-            await _serve(settings, store, sockets, stop, say)
-        finally:
-            await asyncio.to_thread(store.close)
+        async with listener.listening(settings, say) as settings:
+            store = await asyncio.to_thread(storage.opened, settings)
+            try:
+                await _serve(settings, store, sockets, stop, say)
+            finally:
+                await asyncio.to_thread(store.close)
 
 
 async def _serve(
@@ -153,6 +154,10 @@ def report(
         f"  spool      {settings.data_dir / folder}, "
         f"{state.spool_bytes} of {settings.spool.max_bytes} bytes in use",
     ]
+    if settings.store.listen:
+        lines.append(
+            f"  listener   http://{settings.store.listen}, user {listener.READER}, who may only read"
+        )
     if settings.forward.url:
         lines.append(f"  forwards   to {settings.forward.url}, {settings.forward.protocol}")
     for name, each in (("receiver.host", host), ("api.host", settings.api.host)):

@@ -85,6 +85,16 @@ class StoreSettings(_Section):
         description="False for a cluster without ClickHouse Keeper: there are no replicas, and each server's "
         "tables are brought up to date by `whodid schema apply` with its URL.",
     )
+    listen: str = Field(
+        "",
+        max_length=100,
+        description="For development: an address of loopback, such as `127.0.0.1:8123`, where ClickHouse's "
+        "other clients may read the embedded store. Empty: nowhere.",
+    )
+    listen_password: SecretStr = Field(
+        SecretStr(""),
+        description="The password of the user `reader`, as whom they do so; at least 8 characters.",
+    )
 
 
 class ReceiverSettings(_Section):
