@@ -1,4 +1,7 @@
-"""Delivery: one thread a destination takes sealed segments from the spool, through the pipeline, to there."""
+"""Delivery: one thread a destination takes sealed segments from the spool, through the pipeline, to there.
+
+While it waits for the destination, another one prepares the segment that follows.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,13 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from whodid.processor import pipeline, spool
+from whodid.processor.bodies import Requests
 from whodid.processor.errors import WhodidError
 from whodid.processor.settings import DEFAULT_LIMITS, LimitSettings
 from whodid.processor.telemetry import Telemetry
@@ -55,6 +60,8 @@ class Courier(ABC, Generic[Prepared]):
         self._away = False
         self._stopping = threading.Event()
         self._deadline_s = float("inf")
+        self._ahead: tuple[Segment, Future[Prepared]] | None = None
+        self._preparing = ThreadPoolExecutor(1, thread_name_prefix=f"whodid-{self.cursor}-ahead")
         self._thread = threading.Thread(target=self._run, name=f"whodid-{self.cursor}", daemon=True)
 
     @property
@@ -63,7 +70,7 @@ class Courier(ABC, Generic[Prepared]):
         """The destination in words."""
 
     @abstractmethod
-    def prepare(self, requests: Sequence[bytes], arrived_on: datetime.date | None) -> Prepared:
+    def prepare(self, requests: Requests, arrived_on: datetime.date | None) -> Prepared:
         """What the pipeline makes of the requests. Whatever it raises is one of the requests' fault."""
 
     @abstractmethod
@@ -93,6 +100,10 @@ class Courier(ABC, Generic[Prepared]):
         return not self._thread.is_alive() and self._spool.take(0.0, now=True, cursor=self.cursor) is None
 
     def _run(self) -> None:
+        with self._preparing:
+            self._deliver_all()
+
+    def _deliver_all(self) -> None:
         failures = 0
         while time.monotonic() < self._deadline_s:
             stopping = self._stopping.is_set()
@@ -120,7 +131,8 @@ class Courier(ABC, Generic[Prepared]):
         """None when the segment is out of the spool; otherwise the least time to wait before trying again."""
         try:
             with self.observed():
-                prepared = self._prepared(taken)
+                prepared = self._taken_or_prepared(taken)
+                self._look_ahead(taken)
                 self.send(prepared, taken)
             self._spool.done(taken, cursor=self.cursor)
         except self.away as error:
@@ -138,15 +150,28 @@ class Courier(ABC, Generic[Prepared]):
             self._say(f"{self.description} is back: what waited goes there")
         return None
 
+    def _look_ahead(self, taken: Segment) -> None:
+        """Has the segment behind this one prepared meanwhile: of every two one waits, and not more."""
+        following = self._spool.following(taken, cursor=self.cursor)
+        if self._ahead is None and following is not None:
+            self._ahead = following, self._preparing.submit(self._prepared, following)
+
+    def _taken_or_prepared(self, taken: Segment) -> Prepared:
+        """What was prepared ahead, if it is of this segment. Raises what preparing it raised."""
+        if self._ahead is None or self._ahead[0] is not taken:
+            return self._prepared(taken)
+        (_, future), self._ahead = self._ahead, None
+        return future.result()
+
     def _prepared(self, taken: Segment) -> Prepared:
         """What the pipeline makes of the segment, without what it cannot take: that goes to quarantine."""
         parsed = taken.read()
         for corrupt in parsed.corrupt:
             self._keep_corrupt(taken, corrupt)
         try:
-            return self.prepare(parsed.bodies, taken.arrived_on)
+            return self.prepare(parsed.whole, taken.arrived_on)
         except Exception:  # noqa: BLE001 - one request that the pipeline cannot take must not hold up the others
-            return self.prepare(self._sound(taken, parsed.bodies), taken.arrived_on)
+            return self.prepare(self._sound(taken, parsed.whole), taken.arrived_on)
 
     def _keep_corrupt(self, taken: Segment, corrupt: Corrupt) -> None:
         if not self._quarantine.keep_corrupt(taken.id, corrupt):
@@ -157,7 +182,7 @@ class Courier(ABC, Generic[Prepared]):
             "whole record; they are kept in quarantine, and what follows goes on"
         )
 
-    def _sound(self, taken: Segment, requests: Sequence[bytes]) -> list[bytes]:
+    def _sound(self, taken: Segment, requests: Iterable[bytes]) -> list[bytes]:
         """The requests that the pipeline can take; the others go to quarantine, which they survive."""
         sound: list[bytes] = []
         for number, request in enumerate(requests):
@@ -238,7 +263,7 @@ class Delivery(Courier["Sealed"]):
         """How often each rule has found something in what was stored since the start, most often first."""
         return dict(self._findings.most_common())
 
-    def prepare(self, requests: Sequence[bytes], arrived_on: datetime.date | None) -> Sealed:
+    def prepare(self, requests: Requests, arrived_on: datetime.date | None) -> Sealed:
         return pipeline.run(requests, arrived_on, tenant=self._tenant, limits=self._limits)
 
     def send(self, prepared: Sealed, taken: Segment) -> None:

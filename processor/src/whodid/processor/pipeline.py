@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 from whodid.processor.batch import Batch, Severity
+from whodid.processor.bodies import Requests
 from whodid.processor.settings import DEFAULT_LIMITS, LimitSettings
 from whodid.processor.stages.decode import decode
 from whodid.processor.stages.enrich import enrich
@@ -27,7 +28,7 @@ def stages(
 
 
 def enriched(
-    requests: Sequence[bytes],
+    requests: Requests,
     *,
     severity: Severity = Severity.VIOLATION,
     limits: LimitSettings = DEFAULT_LIMITS,
@@ -43,7 +44,7 @@ def enriched(
 
 
 def run(
-    requests: Sequence[bytes],
+    requests: Requests,
     arrived_on: datetime.date | None = None,
     *,
     severity: Severity = Severity.VIOLATION,

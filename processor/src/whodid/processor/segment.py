@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from isal import isal_zlib
+
+from whodid.processor.bodies import Bodies
 
 SUFFIX = ".segment"
 
@@ -56,12 +59,17 @@ class Corrupt:
 class Parsed:
     """What a segment's file holds."""
 
-    bodies: list[bytes]
+    whole: Bodies
     """The requests that are whole, in the order in which they were acknowledged."""
     corrupt: list[Corrupt]
     """What lies before, between or, where a record is there in its full length, behind them."""
     end: int
     """Where the last record ends; what follows was being written when the process ended."""
+
+    @property
+    def bodies(self) -> list[bytes]:
+        """The whole requests, each by itself."""
+        return list(self.whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +104,20 @@ class Segment:
 
     def read(self) -> Parsed:
         """What it holds. Raises OSError."""
-        return parse(self.path.read_bytes())
+        with self.path.open("rb", buffering=0) as file:
+            # Not `read_bytes`: the requests stay where they are until their columns are made of them.
+            content = np.empty(os.fstat(file.fileno()).st_size, dtype=np.uint8)
+            size_bytes = 0
+            while read_bytes := file.readinto(content.data[size_bytes:]):
+                size_bytes += read_bytes
+        return parse(content.data[:size_bytes])
 
     def requests(self) -> list[bytes]:
         """The bodies that are whole. Raises OSError."""
         return self.read().bodies
 
 
-def parse(content: bytes) -> Parsed:
+def parse(content: bytes | memoryview) -> Parsed:
     """The whole records of a segment's file, and what is corrupt.
 
     Behind a record that is not what was written the next one is found by its header's length, or else by the
@@ -111,21 +125,22 @@ def parse(content: bytes) -> Parsed:
     while that request is whole; in a corrupt one it may be, and is then no more than what it might have sent.
     """
     view = memoryview(content)
-    bodies: list[bytes] = []
+    bounds: list[tuple[int, int]] = []
     corrupt: list[Corrupt] = []
     offset = end = 0
     while offset < len(content):
         body = _body_at(view, offset)
         if body is None:
-            found = _resynchronised(content, view, offset)
+            found = _resynchronised(bytes(view), view, offset)
             if found is None:
                 break
-            corrupt.append(Corrupt(offset, content[offset:found]))
+            corrupt.append(Corrupt(offset, bytes(view[offset:found])))
             offset = end = found
             continue
-        bodies.append(bytes(body))
-        offset = end = offset + FRAME_BYTES + len(body)
-    return Parsed(bodies, corrupt, end)
+        first = offset + FRAME_BYTES
+        offset = end = first + len(body)
+        bounds.append((first, end))
+    return Parsed(Bodies(np.frombuffer(view, dtype=np.uint8), bounds), corrupt, end)
 
 
 def _length_at(view: memoryview, offset: int) -> int | None:

@@ -175,6 +175,12 @@ class Spool:
                 if self._group_count == seen:
                     self._changed.wait(min(left_s, age_left_s))
 
+    def following(self, taken: Segment, *, cursor: str = STORE) -> Segment | None:
+        """The sealed segment that the cursor will take when it is past this one; None where none is."""
+        with self._changed:
+            waiting = self._sealed[cursor]
+            return waiting[1] if len(waiting) > 1 and waiting[0] is taken else None
+
     def done(self, taken: Segment, *, cursor: str = STORE) -> None:
         """The cursor is past the segment; it is removed when all are. Raises OSError."""
         with self._changed:

@@ -97,7 +97,7 @@ class Telemetry:
 
     @contextlib.contextmanager
     def delivering(self) -> Generator[None]:
-        """Around pipeline and insert of one segment: its time and its failure, and one span."""
+        """Around the insert of one segment, and what is left of its pipeline: time, failure, and one span."""
         started_s = time.perf_counter()
         failure: dict[str, str] = {}
         with (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whodid.processor import pipeline, spool
+from whodid.processor.bodies import Requests
 from whodid.processor.delivery import Courier
 from whodid.processor.forwarding import encode
 from whodid.processor.forwarding.endpoint import Endpoint, EndpointUnavailableError
@@ -53,7 +54,7 @@ class Forwarder(Courier["Batch"]):
     def description(self) -> str:
         return self._endpoint.description
 
-    def prepare(self, requests: Sequence[bytes], arrived_on: datetime.date | None) -> Batch:  # noqa: ARG002
+    def prepare(self, requests: Requests, arrived_on: datetime.date | None) -> Batch:  # noqa: ARG002
         return pipeline.enriched(requests, limits=self._limits)
 
     def send(self, prepared: Batch, taken: Segment) -> None:

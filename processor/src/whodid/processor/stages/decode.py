@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from whodid.processor.arrow import Array, Strings, Table, pa, pc
 from whodid.processor.batch import Attributes, Batch, Findings, Kind, Rows
+from whodid.processor.bodies import Bodies, Bytes, Requests
 from whodid.processor.errors import WhodidError
 from whodid.processor.stages import any_value, columns, scan, wire
 from whodid.semconv.values import FindingRule
@@ -24,7 +25,6 @@ MAP = pa.map_(pa.string(), pa.string())
 
 _SEED = secrets.randbits(62)
 
-Bytes = npt.NDArray[np.uint8]
 Cells = npt.NDArray[np.int64]
 
 
@@ -71,7 +71,7 @@ def warm_up() -> None:
     decode([message.SerializeToString()])
 
 
-def decode(requests: Sequence[bytes]) -> Batch:
+def decode(requests: Requests) -> Batch:
     """A batch with every span of the requests, in their order.
 
     Raises MalformedRequestError when a request cannot be decoded.
@@ -86,12 +86,10 @@ def decode(requests: Sequence[bytes]) -> Batch:
     return Batch(table, attributes[wire.SPANS], findings=findings)
 
 
-def _scanned(requests: Sequence[bytes], max_spans: int = 0) -> _Scanned | None:
+def _scanned(requests: Requests, max_spans: int = 0) -> _Scanned | None:
     """None where the compiled walk declines one of them. Raises TooManySpansError."""
-    data = _joined(requests)
-    ends = np.cumsum([len(request) for request in requests], dtype=np.int64)
-    starts = ends - [len(request) for request in requests]
-    bounds = list(zip(starts.tolist(), ends.tolist(), strict=True))
+    bodies = Bodies.of(requests)
+    data, bounds = bodies.data, bodies.bounds
     counts = wire.counts()
     counted = all(wire.count(data, start, end, counts) for start, end in bounds)
     # Before there is any memory for them: a span takes 100 times as much there as the shortest one here.
@@ -106,13 +104,6 @@ def _scanned(requests: Sequence[bytes], max_spans: int = 0) -> _Scanned | None:
     if not all(scan.scan(data, start, end, tables) for start, end in bounds):
         return None
     return _Scanned(data, tables)
-
-
-def _joined(requests: Sequence[bytes]) -> Bytes:
-    # Not b"".join: NumPy asks for large pages, and touching new memory is most of what this costs.
-    data = np.empty(sum(len(request) for request in requests), dtype=np.uint8)
-    np.concatenate([np.frombuffer(request, dtype=np.uint8) for request in requests] or [data], out=data)
-    return data
 
 
 def _readable(body: bytes) -> bytes:

@@ -1,0 +1,42 @@
+"""Bodies: requests as they arrived, in one buffer, which is how the decoder walks them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bodies:
+    """Requests, and where in `data` each begins and ends. What lies between them is nobody's."""
+
+    data: Bytes
+    bounds: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, requests: Sequence[bytes] | Self) -> Self:
+        """The requests one behind the other, copied; or as they are, where they lie in one buffer."""
+        if isinstance(requests, cls):
+            return requests
+        ends = np.cumsum([len(request) for request in requests], dtype=np.int64)
+        starts = ends - [len(request) for request in requests]
+        # Not b"".join: NumPy asks for large pages, and touching new memory is most of what this costs.
+        data = np.empty(sum(len(request) for request in requests), dtype=np.uint8)
+        np.concatenate([np.frombuffer(request, dtype=np.uint8) for request in requests] or [data], out=data)
+        return cls(data, list(zip(starts.tolist(), ends.tolist(), strict=True)))
+
+    def __len__(self) -> int:
+        return len(self.bounds)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for start, end in self.bounds:
+            yield self.data[start:end].tobytes()
+
+
+Requests = Sequence[bytes] | Bodies
