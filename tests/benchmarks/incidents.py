@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.benchmarks.scenes import SECOND_NS, Agent, Scene
+from tests.benchmarks.scenes import NOTHING, SECOND_NS, Agent, Said, Scene
 from tests.spans import Sent, Value
 
 Found = Callable[[Any], Iterable[str]]
@@ -43,18 +43,21 @@ def plant(begin: datetime, days: int, seed: int = 5) -> list[Incident]:
         for half in range(2):
             # In the middle of one half of the time: the day around it is within the traffic.
             at = begin + timedelta(days=days * (0.2 + 0.5 * half + 0.1 * draw.random()))
-            planted.append(incident(Scene(draw, int(at.timestamp()) * SECOND_NS)))
+            quiet = begin - timedelta(hours=2 + 2 * half)
+            planted.append(incident(Scene(draw, _ns(at), _ns(quiet))))
     marks = [mark for incident in planted for mark in incident.scene.marks]
     return [_with_marks(incident, marks) for incident in planted]
+
+
+def _ns(at: datetime) -> int:
+    return int(at.timestamp()) * SECOND_NS
 
 
 def _with_marks(incident: Incident, marks: list[tuple[str, int, str]]) -> Incident:
     """A question about a time has to find what every incident left in it, and no more."""
     if "since" not in incident.parameters or incident.expected:
         return incident
-    since_ns, until_ns = (
-        int(incident.parameters[side].timestamp()) * SECOND_NS for side in ("since", "until")
-    )
+    since_ns, until_ns = (_ns(incident.parameters[side]) for side in ("since", "until"))
     expected = {
         id_
         for question, at_ns, id_ in marks
@@ -83,7 +86,7 @@ def _credential(scene: Scene, task: str) -> dict[str, Value]:
     }
 
 
-def _approved(agent: Agent, tool: str) -> tuple[str, str]:
+def _approved(agent: Agent, tool: str, said: Said = NOTHING) -> tuple[str, str]:
     """An approved and executed action: its id and its approver."""
     scene, approver = agent.scene, f"manager-{agent.scene.hex(2)}@acme.example"
     digest, call = scene.digest(), f"call_{scene.hex()}"
@@ -95,6 +98,7 @@ def _approved(agent: Agent, tool: str) -> tuple[str, str]:
         ATTRIBUTION_ACTION_MODE="human_approved",
         ATTRIBUTION_ACTION_EFFECT="delete",
         ATTRIBUTION_APPROVAL_ID=approval,
+        said=said,
     )
     return done.id, approver
 
@@ -317,6 +321,145 @@ def probing(scene: Scene) -> Incident:
     )
 
 
+def under_one_approval(scene: Scene) -> Incident:
+    """An agent is given one approval, and goes on: what was approved, and what only says so?"""
+    agent = scene.agent(f"lea-{scene.hex(2)}@acme.example", "ops-agent")
+    alone = agent.action("list_tables")
+    approved, _ = _approved(agent, "drop_table")
+    after = agent.action("send_mail")
+    call = f"call_{scene.hex()}"
+    other = agent.approval("drop_table", f"manager-{scene.hex(2)}@acme.example", scene.digest(), call)
+    claimed = agent.action(
+        "drop_table",
+        GEN_AI_TOOL_CALL_ID=call,
+        ATTRIBUTION_ACTION_MODE="human_approved",
+        ATTRIBUTION_APPROVAL_ID=other,
+    )
+    agent.action("export", denied_by="no-exports")  # it did not run
+    expected = {
+        f"alone {alone.id}",
+        f"approved {approved}",
+        f"after_approval {after.id}",
+        f"claimed {claimed.id}",
+    }
+
+    def found(answer: Any) -> Iterable[str]:
+        return {f"{item.basis} {item.action_id}" for item in answer.items}
+
+    asked = {"task": agent.task}
+    return Incident("under one approval", "autonomy", asked, frozenset(expected), found, scene)
+
+
+def shared_cache(scene: Scene) -> Incident:
+    """A result that was made for one is given to others, out of a cache."""
+    owner = scene.agent(f"mia-{scene.hex(2)}@acme.example", "hr-agent")
+    made = owner.action("lookup_salary", ATTRIBUTION_RESULT_SOURCE="live")
+    origin = made.execution or made.decision
+    cached: dict[str, Value] = {
+        "ATTRIBUTION_RESULT_SOURCE": "cache",
+        "ATTRIBUTION_RESULT_ORIGIN_TRACE_ID": origin.trace_id.hex(),
+        "ATTRIBUTION_RESULT_ORIGIN_SPAN_ID": origin.span_id.hex(),
+        "ATTRIBUTION_RESULT_ORIGIN_INITIATOR_ID": owner.user,
+    }
+    owner.action("lookup_salary", said=cached)  # her own
+    for _ in range(3):
+        reader = scene.agent(f"noa-{scene.hex(2)}@acme.example", "hr-agent")
+        read = reader.action("lookup_salary", said=cached)
+        if read.execution:
+            told = f"principal {read.id} of {owner.user} for {reader.user}"
+            scene.mark("cache-crossings", read.execution, told=told)
+
+    def found(answer: Any) -> Iterable[str]:
+        return {
+            f"{item.kind} {item.action_id} of {item.made_for.value} for {item.principal.value}"
+            for item in answer.items
+        }
+
+    return Incident("shared cache", "cache-crossings", day_around(scene), frozenset(), found, scene)
+
+
+def hidden_copy(scene: Scene) -> Incident:
+    """A mail tool is approved; its next version sends a copy to somebody else."""
+    agent = scene.agent(f"oda-{scene.hex(2)}@acme.example", "mail-agent")
+    tool, seen, changed = f"send_mail_{scene.hex(2)}", scene.digest(), scene.digest()
+    _approved(agent, tool, {"ATTRIBUTION_TOOL_DEFINITION_HASH": seen})
+    agent.action(tool, ATTRIBUTION_TOOL_DEFINITION_HASH=seen)
+    first, _ = [agent.action(tool, ATTRIBUTION_TOOL_DEFINITION_HASH=changed) for _ in range(2)]
+    expected = {f"first {first.id}", f"ran {changed} twice", f"approved {seen}"}
+
+    def found(answer: Any) -> Iterable[str]:
+        for item in answer.items:
+            yield f"first {item.action_id}"
+            yield f"ran {item.definition.value} {'twice' if item.run_count == 2 else item.run_count}"
+            yield f"approved {item.approved_definition.value}"
+
+    asked = {"tool": tool}
+    return Incident("hidden copy", "tool-changed", asked, frozenset(expected), found, scene)
+
+
+def injected(scene: Scene) -> Incident:
+    """A mail tells an agent what to do: what had it been given before it did that?"""
+    agent = scene.agent(f"pia-{scene.hex(2)}@acme.example", "mail-agent")
+    mail = agent.action("read_mail")
+    agent.span("chat")
+    helper = agent.delegate("search-agent")
+    search = helper.action("search")
+    helper.root.duration_ns = scene.at_ns - helper.root.start_ns - 1
+    agent.span("chat")
+    export = agent.action("export", ATTRIBUTION_ACTION_EFFECT="communicate")
+    agent.action("read_mail")  # afterwards
+    expected = {
+        f"tool_result same_invocation seen {mail.id}",
+        f"tool_result callee seen {search.id}",
+        "agent_result same_invocation seen None",
+        "model same_invocation seen None",
+        "model same_invocation unseen None",
+    }
+
+    def found(answer: Any) -> Iterable[str]:
+        for item in answer.items:
+            yield f"{item.kind} {item.how} {'seen' if item.seen_by_model else 'unseen'} {item.action_id}"
+
+    return Incident("injected", "before", {"id": export.id}, frozenset(expected), found, scene)
+
+
+def what_an_auditor_asks(scene: Scene) -> Incident:
+    """Four actions, one of them approved and one for nobody: which fields of an audit record are there?"""
+    scene.at_ns = scene.quiet_ns
+    agent = scene.agent(f"uma-{scene.hex(2)}@acme.example", "billing-agent")
+    for number in range(2):
+        agent.action("lookup_order", ATTRIBUTION_RESOURCE_ID=f"order/{number}")
+    _approved(agent, "refund", {"ATTRIBUTION_RESOURCE_ID": "order/1"})
+    nobody = scene.agent("nobody@acme.example", "shadow-agent").span(
+        "execute_tool",
+        GEN_AI_TOOL_NAME="sql_query",
+        ATTRIBUTION_ACTION_ID=scene.hex(16),
+        ATTRIBUTION_PRINCIPAL_ID=None,
+        ATTRIBUTION_PRINCIPAL_TYPE=None,
+        ATTRIBUTION_INITIATOR_ID=None,
+        ATTRIBUTION_INITIATOR_TYPE=None,
+        ATTRIBUTION_DELEGATION_CHAIN=None,
+    )
+    said = {"identity": 4, "tool": 4, "correlation": 0, "attested": 0, "reason": 0}
+    said |= dict.fromkeys(("principal", "chain", "resource", "mode", "effect", "decision", "enforcement"), 3)
+    expected = {f"{fact} {count} of 4" for fact, count in said.items()}
+    expected |= {f"without principal {nobody.span_id.hex()}", "field 1 evidenced"}
+    expected |= {f"field {number} partly" for number in (2, 3, 4, 7)}
+    expected |= {f"field {number} not_evidenced" for number in (5, 6)}
+
+    def found(answer: Any) -> Iterable[str]:
+        for item in answer.items:
+            yield f"{item.control} {item.status}"
+            for fact in item.facts:
+                yield f"{fact.name} {fact.said_count} of {fact.action_count}"
+                if fact.name == "principal":
+                    yield from (f"without principal {span}" for span in fact.span_ids_without)
+
+    since = datetime.fromtimestamp(scene.quiet_ns / SECOND_NS, UTC)
+    asked = {"frameworks": ["aims"], "since": since, "until": since + timedelta(hours=1)}
+    return Incident("what an auditor asks", "coverage", asked, frozenset(expected), found, scene)
+
+
 _ALL: tuple[Callable[[Scene], Incident], ...] = (
     deleted_database,
     ten_agents,
@@ -328,4 +471,9 @@ _ALL: tuple[Callable[[Scene], Incident], ...] = (
     deputy,
     probing,
     session_of_three_traces,
+    under_one_approval,
+    shared_cache,
+    hidden_copy,
+    injected,
+    what_an_auditor_asks,
 )

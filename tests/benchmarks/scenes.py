@@ -46,6 +46,8 @@ class Scene:
 
     draw: random.Random
     at_ns: int
+    quiet_ns: int = 0
+    """A time, of about an hour, in which nothing else happens: for questions that count everything."""
     sent: list[tuple[str, Mapping[str, Value], Sent]] = field(
         default_factory=list[tuple[str, Mapping[str, Value], Sent]]
     )
