@@ -2,9 +2,9 @@
 
 `python -m tests.benchmarks.instrumentation`
 
-Each subject runs in processes of its own, in turns; OpenInference is the other one. A run is LangGraph's agent
-with an offline model that calls one tool: an agent's span and a tool's at least. Spans go to the SDK's batching
-processor and from there nowhere.
+Each subject runs in processes of its own, in turns; OpenInference is the other one. A run is LangGraph's
+agent with an offline model that calls one tool: an agent's span and a tool's at least. Spans go to the SDK's
+batching processor and from there nowhere.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def side_by_side(rounds: int, runs: int) -> dict[str, dict[str, float]]:
-    """By subject: CPU microseconds a run, what it adds to nothing, and spans a run; medians over the rounds."""
+    """By subject: CPU microseconds a run, what it adds to nothing, spans a run; medians over the rounds."""
     found: dict[str, list[dict[str, float]]] = {subject: [] for subject in SUBJECTS}
     for _ in range(rounds):
         for subject in SUBJECTS:

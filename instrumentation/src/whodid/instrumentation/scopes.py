@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, StatusCode, Tracer, TracerProvider
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, TracerProvider
 
 from whodid.instrumentation import settings
 from whodid.instrumentation.context import Attribution, current, with_attribution
@@ -90,6 +90,8 @@ def start_span(
     attributes: Mapping[str, Any],
     parent: Context | None,
     start_time_ns: int | None = None,
+    *,
+    kind: SpanKind = SpanKind.INTERNAL,
 ) -> tuple[Span, Context]:
     """Start a span that carries the attribution, and give the Context in which both are current.
 
@@ -100,6 +102,7 @@ def start_span(
         span = tracer(adapter).start_span(
             name,
             context=context,
+            kind=kind,
             attributes={**attribution.attributes, **attributes},
             start_time=start_time_ns,
         )

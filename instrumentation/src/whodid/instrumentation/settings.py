@@ -195,6 +195,15 @@ TABLE: Final[tuple[Setting, ...]] = (
         "1",
     ),
     Setting(
+        "WHODID_MODEL_CALLS",
+        "model_calls",
+        "flag",
+        "1",
+        _flag,
+        "Make spans of model calls by the libraries of OpenAI and Anthropic, where nobody else does.",
+        "1",
+    ),
+    Setting(
         "WHODID_REQUIRE",
         "require",
         "names, with commas",
@@ -237,6 +246,7 @@ class Settings:
     agent_identity_issuer: str | None
     frameworks: tuple[str, ...]
     flush_decisions: bool
+    model_calls: bool
     require: tuple[str, ...]
     send_to: tuple[str, ...]
     accept_from: tuple[str, ...]

@@ -24,6 +24,7 @@ from whodid.instrumentation import (
     guard,
     http_clients,
     inventory,
+    model_clients,
     process,
     requirements,
     scopes,
@@ -80,6 +81,8 @@ def init(
         made = Report(problems=[*configured.problems, *_state.problems], target=_state.target)
         _install_adapters(configured.frameworks, made)
         _install_caches(configured.caches, made)
+        if configured.model_calls:
+            model_clients.install()
         requirements.check(configured.require, configured.frameworks)
         guard.active()  # a policy that cannot be read is said now, not at the first call
         again, _state.report = _state.report is not None, made
