@@ -359,6 +359,12 @@ class TestCorruption:
         covered = segment.framed_bytes(parsed.bodies) + sum(len(each.content) for each in parsed.corrupt)
         assert covered == parsed.end
 
+    def test_a_wrong_length_that_leads_to_the_very_end_hides_no_record(self) -> None:
+        first, second = b"\0" * 44, b"x" * 37
+        content = bytearray(segment.frame(first) + first + segment.frame(second) + second)
+        content[4] = len(content) - segment.FRAME_BYTES  # the first record's length, little-endian
+        assert segment.parse(bytes(content)).bodies == [second]
+
     def test_garbage_of_any_kind_ends(self) -> None:
         started_s = time.monotonic()
         segment.parse(segment.MARKER * 50_000)

@@ -164,19 +164,19 @@ def _body_at(view: memoryview, offset: int) -> memoryview | None:
 def _resynchronised(content: bytes, view: memoryview, offset: int) -> int | None:
     """Where the corrupt stretch at this offset ends; None where nothing that is whole follows."""
     length = _length_at(view, offset)
-    if length is not None:
-        after = offset + FRAME_BYTES + length
-        # A record in its full length at the very end was written: if it is not whole, then it is corrupt. But
-        # a file that was being extended at a power cut ends in zeros, with its length already right.
-        if after == len(content) and any(content[offset + FRAME_BYTES :][-64:]):
-            return after
-        if _body_at(view, after) is not None:
-            return after
+    after = None if length is None else offset + FRAME_BYTES + length
+    if after is not None and _body_at(view, after) is not None:
+        return after
     found = content.find(MARKER, offset + 1)
     while found >= 0:
         if _body_at(view, found) is not None:
             return found
         found = content.find(MARKER, found + 1)
+    # A record in its full length at the very end was written: if it is not whole, then it is corrupt. But
+    # a file that was being extended at a power cut ends in zeros, with its length already right. Not before
+    # the search: a length with one bit wrong may lead to the very end as well, over records that are whole.
+    if after == len(content) and any(content[offset + FRAME_BYTES :][-64:]):
+        return after
     return None
 
 
