@@ -120,9 +120,9 @@ class Segment:
 def parse(content: bytes | memoryview) -> Parsed:
     """The whole records of a segment's file, and what is corrupt.
 
-    Behind a record that is not what was written the next one is found by its header's length, or else by the
-    next marker with a checksum that fits. What a sender put into a request cannot be taken for a record
-    while that request is whole; in a corrupt one it may be, and is then no more than what it might have sent.
+    Behind a record that is not what was written the next one is found by its marker, with a checksum that
+    fits. What a sender put into a request cannot be taken for a record while that request is whole; in a
+    corrupt one it may be, and is then no more than what it might have sent.
     """
     view = memoryview(content)
     bounds: list[tuple[int, int]] = []
@@ -163,20 +163,17 @@ def _body_at(view: memoryview, offset: int) -> memoryview | None:
 
 def _resynchronised(content: bytes, view: memoryview, offset: int) -> int | None:
     """Where the corrupt stretch at this offset ends; None where nothing that is whole follows."""
-    length = _length_at(view, offset)
-    after = None if length is None else offset + FRAME_BYTES + length
-    if after is not None and _body_at(view, after) is not None:
-        return after
+    # Not by the length that the header gives: with one bit wrong it may lead over records that are whole.
     found = content.find(MARKER, offset + 1)
     while found >= 0:
         if _body_at(view, found) is not None:
             return found
         found = content.find(MARKER, found + 1)
     # A record in its full length at the very end was written: if it is not whole, then it is corrupt. But
-    # a file that was being extended at a power cut ends in zeros, with its length already right. Not before
-    # the search: a length with one bit wrong may lead to the very end as well, over records that are whole.
-    if after == len(content) and any(content[offset + FRAME_BYTES :][-64:]):
-        return after
+    # a file that was being extended at a power cut ends in zeros, with its length already right.
+    length, first = _length_at(view, offset), offset + FRAME_BYTES
+    if length is not None and first + length == len(content) and any(content[first:][-64:]):
+        return len(content)
     return None
 
 
