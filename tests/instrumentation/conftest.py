@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.agent_spans import Recorded
-from whodid.instrumentation import guard, settings, stamping
+from whodid.instrumentation import approvals, guard, settings, stamping
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +41,7 @@ def own_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(setting.name, raising=False)
     settings.forget()
     guard.forget()
+    approvals.ledger.forget()
     yield
     settings.forget()
     guard.forget()

@@ -53,7 +53,11 @@ def test_it_is_known_to_the_decision_before_the_tool_runs(exporter: InMemorySpan
         """Delete a customer."""
         raise AssertionError("it does not run")
 
-    policy = "forbid (principal, action, resource);"
+    policy = """
+    permit (principal, action, resource);
+    forbid (principal, action, resource)
+    when { context has effect && context.effect == "delete" && context.resource.id == "customer/1002" };
+    """
     with installed(exporter, "langchain", policy=policy) as spans:
         assert "denied" in delete_customer.invoke({"customer": "1002"})
     decision = spans.one("evaluate_policy")

@@ -122,7 +122,7 @@ class Action:
             yield scope
 
     def describe(self, span: Span) -> None:
-        """Say on the framework's own span of this call what stamping did not: the definition, a later decision."""
+        """Say on the framework's own span what stamping did not: the definition, or a later decision."""
         span.set_attributes({**self.attribution.attributes, **self._described()})
 
     def waits_for_approval(self) -> None:

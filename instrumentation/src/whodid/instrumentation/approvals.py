@@ -114,6 +114,13 @@ class Ledger:
         with self._lock:
             return task_id is not None and task_id in self._tasks
 
+    def forget(self) -> None:
+        """Forget all of it: for tests, each of which is a story of its own."""
+        with self._lock:
+            self._requests.clear()
+            self._granted.clear()
+            self._tasks.clear()
+
     def _bound(self, entries: OrderedDict[Any, Any]) -> None:
         while len(entries) > self._max_entries:
             entries.popitem(last=False)

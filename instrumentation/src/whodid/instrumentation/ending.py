@@ -68,7 +68,7 @@ def at_exit(flush: Callable[[], Any], give_up: Callable[[], Any]) -> None:
 
 
 def on_sigterm(flush: Callable[[], Any], end: Callable[[], Any]) -> bool:
-    """Flush on SIGTERM and then do what would have happened without us. `end`: before that, where it is death.
+    """Flush on SIGTERM, and then do what would have happened without us. `end`: before that, if it is death.
 
     A handler of the host's may let its work finish, and the spans of that end by themselves.
 

@@ -174,6 +174,7 @@ def request_for(
         },
         "task": {"id": attribution.task_id},
         "approval": {"id": attribution.approval_id, "approver": attribution.approver_id},
+        "resource": {"type": attribution.resource_type, "id": attribution.resource_id},
     }
     context: dict[str, Any] = {}
     for group, members in groups.items():
@@ -181,6 +182,8 @@ def request_for(
             context[group] = known
     if attribution.chain:
         context["chain"] = list(attribution.chain)
+    if attribution.action_effect is not None:
+        context["effect"] = str(attribution.action_effect)
     if attribution.action_mode is not None:
         context["mode"] = str(attribution.action_mode)
     return DecisionRequest(attribution.agent_name, tool_name, context, arguments)

@@ -55,7 +55,7 @@ def _wrap(adapter: frameworks.Instrumentor, module: ModuleType, classes: tuple[s
     for name in classes:
         owner: Any = getattr(module, name, None)
         # Another instrumentation was there first: its span would be a second one inside of ours.
-        if owner is None or isinstance(vars(owner).get("create"), wrapt.ObjectProxy):
+        if owner is None or isinstance(inspect.getattr_static(owner, "create"), wrapt.ObjectProxy):
             continue
         is_async = inspect.iscoroutinefunction(inspect.unwrap(owner.create))
         adapter.wrap(module, f"{name}.create", (_acreate if is_async else _create)(adapter.name))

@@ -102,7 +102,8 @@ async def _mcp(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[
 
 async def _ask(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Around a client's question: for whom it is, is known where it is asked, not where it connected."""
-    session = _sessions.get(instance._query) if instance._query is not None else None
+    connection = getattr(instance, "_query", None)
+    session = None if connection is None else _sessions.get(connection)
     if session is not None:
         session.context = get_current()
     return await wrapped(*args, **kwargs)

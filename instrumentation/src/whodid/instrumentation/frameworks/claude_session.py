@@ -50,7 +50,7 @@ class Session:
         """Where the current question was asked."""
         self._turn: AgentRun | None = None
         self._subagents: dict[str, AgentRun] = {}
-        self._actions: dict[str, Action] = {}
+        self._actions: dict[Any, Action] = {}
         self._spawning: set[str] = set()
         self._definitions: dict[str, Given] = {}
 
@@ -127,11 +127,13 @@ class Session:
         )
 
     def _done(self, given: Given, call_id: Any) -> None:
+        self._spawning.discard(call_id)
         if (action := self._actions.pop(call_id, None)) is not None:
             action.result(given.get("tool_response"))
             action.start().finish()
 
     def _failed(self, given: Given, call_id: Any) -> None:
+        self._spawning.discard(call_id)
         if (action := self._actions.pop(call_id, None)) is not None:
             action.start().finish("interrupted" if given.get("is_interrupt") else "tool_error")
 
@@ -139,11 +141,19 @@ class Session:
         """The host's answer to a request for permission, recorded."""
 
         async def asked(name: Any, given: Any, context: Any) -> Any:
-            request = {"tool_name": name, "tool_input": given, "agent_id": context.agent_id}
-            self._requested(request, context.tool_use_id)
-            answer = await ask(name, given, context)
-            changed = getattr(answer, "updated_input", None)
-            denial = self._answered(request, context.tool_use_id, answer.behavior == "allow", changed)
+            request = {"tool_name": name, "tool_input": given, "agent_id": getattr(context, "agent_id", None)}
+            call_id = getattr(context, "tool_use_id", None)
+            self._requested(request, call_id)
+            try:
+                answer = await ask(name, given, context)
+            except BaseException:
+                self._actions.pop(call_id, None)  # no answer is none that allows
+                raise
+            allowed, changed = (
+                getattr(answer, "behavior", None) == "allow",
+                getattr(answer, "updated_input", None),
+            )
+            denial = self._answered(request, call_id, allowed, changed)
             if denial is None:
                 return answer
             return sys.modules["claude_agent_sdk.types"].PermissionResultDeny(message=denial)

@@ -6,6 +6,7 @@ make none, ours is made. What is carried over the hop, and what a server knows o
 
 from __future__ import annotations
 
+import inspect
 import sys
 from types import ModuleType
 from typing import Any, Final
@@ -41,7 +42,7 @@ async def _call_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[s
         return await wrapped(*args, **kwargs)
     if action.denial is not None:
         return _denied(action.denial)
-    with action.executing(native=_makes_spans()):
+    with action.executing(native=_makes_spans("client.telemetry", "client_span")):
         result = await wrapped(*args, **kwargs)
         if getattr(result, "is_error", False):
             action.failed("tool_error")
@@ -58,7 +59,7 @@ async def _call_own_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: di
         return await wrapped(*args, **kwargs)
     if action.denial is not None:
         raise sys.modules["fastmcp.exceptions"].ToolError(action.denial)
-    with action.executing(native=_makes_spans()):
+    with action.executing(native=_makes_spans("server.telemetry", "_build_server_span_attrs")):
         return await wrapped(*args, **kwargs)
 
 
@@ -72,11 +73,14 @@ def _denied(denial: str) -> Any:
     return types.CallToolResult(is_error=True, content=[types.TextContent(type="text", text=denial)])
 
 
-def _makes_spans() -> bool:
-    """Whether the framework makes spans of its own at this place."""
-    telemetry = sys.modules.get("fastmcp.telemetry")
-    enabled = getattr(telemetry, "native_spans_enabled", None)  # older versions always do
-    return True if enabled is None else bool(enabled())
+def _makes_spans(module: str, name: str) -> bool:
+    """Whether the framework makes a span here that says that a tool is executed; older ones do not."""
+    made = getattr(sys.modules.get(f"fastmcp.{module}"), name, None)
+    enabled = getattr(sys.modules.get("fastmcp.telemetry"), "native_spans_enabled", None)
+    if made is None or enabled is None:
+        return False
+    written = getattr(inspect.unwrap(made), "__code__", None)
+    return "gen_ai.operation.name" in getattr(written, "co_consts", ()) and bool(enabled())
 
 
 def _in_request() -> bool:

@@ -140,5 +140,8 @@ def requested(wrapped: Any, context: Any, args: tuple[Any, ...], kwargs: dict[st
 def _ask(call: _Call, context: Any) -> None:
     if call.action is None:
         approval_requested(call.read(context))
+    elif getattr(call.tool, "_require_confirmation", False):  # before 2.12: it asks instead of running
+        call.did_run = False
+        approval_requested(call.read(context))
     else:
         call.action.waits_for_approval()

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, Final
 
 from opentelemetry.context import get_value, set_value
 from opentelemetry.trace import NoOpTracer, get_current_span
 
-from whodid.instrumentation.core import Action, ToolCall, agent_start, approval_requested
+from whodid.instrumentation.core import Action, ToolCall, agent_start, approval_requested, approval_resolved
 from whodid.instrumentation.frameworks.seam import decide, quietly
 from whodid.instrumentation.streams import attached
 
@@ -23,9 +23,11 @@ _ACTION: Final = "whodid.pydantic_ai.action"
 Handler = Callable[..., Awaitable[Any]]
 
 
-def capabilities() -> list[Any]:
-    """The capabilities for one run."""
-    return [kind() for kind in _classes()]
+def capabilities(answers: Any = None) -> list[Any]:
+    """The capabilities for one run, which may go on with answers to requests for approval."""
+    attributed, described = (kind() for kind in _classes())
+    attributed.answers = answers
+    return [attributed, described]
 
 
 @cache
@@ -40,12 +42,15 @@ def _classes() -> tuple[Any, ...]:
     class Attributed(base):
         """Outside of all others: what a policy is asked about is what the model wanted."""
 
+        answers: Any = None
         _safe_at_runtime = True  # it brings no tools and no model, so a durable run takes it too
 
         def get_ordering(self) -> Any:
             return CapabilityOrdering(position="outermost", wraps=[Instrumentation])
 
         async def wrap_run(self, ctx: Any, *, handler: Handler) -> Any:
+            if self.answers is not None:
+                note_answers(self.answers, _calls(ctx.messages))
             return await _run(ctx, handler)
 
         async def wrap_tool_execute(
@@ -103,7 +108,7 @@ async def _run(ctx: Any, handler: Handler) -> Any:
         except BaseException as error:
             run.finish(None if _is_left_early(error) else error)
             raise
-        quietly(ADAPTER, "requests for approval could not be recorded", lambda: _note_requests(result))
+        note_requests(getattr(getattr(result, "output", None), "approvals", None) or ())
         run.finish()
         return result
 
@@ -188,6 +193,26 @@ def _retry(denial: str) -> Any:
     raise sys.modules["pydantic_ai.exceptions"].ModelRetry(denial)
 
 
-def _note_requests(result: Any) -> None:
-    for part in getattr(getattr(result, "output", None), "approvals", None) or ():
-        approval_requested(read_call(part))
+def note_requests(parts: Iterable[Any]) -> None:
+    """These calls wait for an approval."""
+    what = "requests for approval could not be recorded"
+    quietly(ADAPTER, what, lambda: [approval_requested(read_call(part)) for part in parts])
+
+
+def note_answers(answers: Any, parts: Iterable[Any]) -> None:
+    """`DeferredToolResults`, or None, about some of these calls."""
+    what = "answers to requests for approval could not be recorded"
+    if answers is not None:
+        quietly(ADAPTER, what, lambda: _answer(answers, {part.tool_call_id: part for part in parts}))
+
+
+def _answer(answers: Any, waiting: dict[str, Any]) -> None:
+    for call_id, said in answers.approvals.items():
+        if (part := waiting.get(call_id)) is not None:
+            granted = said is True or getattr(said, "kind", None) == "tool-approved"
+            call = read_call(part, getattr(said, "override_args", None))
+            approval_resolved(call, granted, adapter=ADAPTER)
+
+
+def _calls(messages: Iterable[Any]) -> Iterator[Any]:
+    return (part for message in messages for part in message.parts if part.part_kind == "tool-call")
