@@ -99,6 +99,7 @@ def test_applied_to_an_embedded_store_and_what_it_costs(tmp_path: Path) -> None:
         "findings": 0,
         "trace_index": 1000,
         "actions_hourly": cost["tables"][3]["rows"],
+        "id_times": cost["tables"][4]["rows"],
     }
     assert cost["tables"][0]["bytes"] > 10_000
     assert cost["tenants"][0]["tenant"] == "acme"

@@ -19,7 +19,7 @@ from whodid.store.migrations import STEPS, apply, create_all, pending
 from whodid.store.retention import TABLES, Retention
 
 LAYOUTS = (Layout("whodid"), Layout("whodid", "main"), Layout("whodid", "main", keeper=False))
-DERIVED = ("trace_index", "actions_hourly")
+DERIVED = ("trace_index", "actions_hourly", "id_times")
 COUNTS = (
     "SELECT * EXCEPT (actions, errors, day), sum(actions) AS n, sum(errors) AS wrong "
     "FROM {database}.actions_hourly GROUP BY ALL ORDER BY ALL"
@@ -27,6 +27,7 @@ COUNTS = (
 BOUNDS = (
     "SELECT hex(trace_id), min(first_time), max(last_time) FROM {database}.trace_index GROUP BY 1 ORDER BY 1"
 )
+TIMES = "SELECT DISTINCT tenant_id, id_hash, step, day FROM {database}.id_times ORDER BY ALL"
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +108,14 @@ def test_at_once_from_nothing(url: str) -> None:
 
 def test_a_store_with_data_is_upgraded_and_counts_all_of_it_once(url: str) -> None:
     some_spans(url, range(3))
-    counts, bounds = run(url, COUNTS), run(url, BOUNDS)
+    counts, bounds, times = run(url, COUNTS), run(url, BOUNDS), run(url, TIMES)
+    assert times
     assert sum(row[-2] for row in counts) == 21
     back_to_the_first_step(url)
     at_once(4, url)
     assert run(url, COUNTS) == counts
     assert run(url, BOUNDS) == bounds
+    assert run(url, TIMES) == times
     assert run(url, "SELECT count() FROM {database}.otel_traces") == [(24,)]
     some_spans(url, range(3, 4))
     assert sum(row[-2] for row in run(url, COUNTS)) == 28

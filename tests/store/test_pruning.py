@@ -36,6 +36,19 @@ def test_a_period_is_looked_up_in_the_primary_key(store: Store) -> None:
     assert "Granules: 0/1" in text
 
 
+def test_an_id_s_times_are_looked_up_in_the_primary_key(store: Store) -> None:
+    steps = "['2026-01-01 00:05:00', '2026-01-03 10:00:00']"
+    text = explained(store, f"(false OR toStartOfFiveMinutes(start_time) IN {steps})")
+    assert "toStartOfFiveMinutes(start_time) in 2-element set" in text
+    assert "Granules: 0/1" in text
+
+
+def test_the_times_of_an_id_are_a_look_up_themselves(store: Store) -> None:
+    asked = {"columns": ["session_id"], "ids": ["nothing"], "limit": 1}
+    rows = store.select(f"EXPLAIN indexes = 1 {store.query_text('id_times')}", asked | {"tenant": ""}, {})
+    assert "id_hash in 1-element set" in "\n".join(row["explain"] for row in rows)
+
+
 @pytest.mark.parametrize("column", ["attribution_credential_id", "session_id", "gen_ai_conversation_id"])
 def test_an_id_is_looked_up_in_an_index_of_its_own(store: Store, column: str) -> None:
     text = explained(store, f"{column} = 'nothing'")

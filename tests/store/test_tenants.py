@@ -88,7 +88,7 @@ def test_what_is_over_is_deleted(tmp_path: Path, retention: Retention, left: dic
             found.setdefault(table, {}).setdefault(tenant, []).append((TODAY - day).days)
     assert found["spans"] == found["findings"] == left
     # By the week: up to six days later.
-    for table in ("trace_index", "actions_hourly"):
+    for table in ("trace_index", "actions_hourly", "id_times"):
         assert all(set(days) <= set(found[table][tenant]) for tenant, days in left.items())
         assert all(100 not in found[table][tenant] or 100 in days for tenant, days in left.items())
 

@@ -63,7 +63,7 @@ def test_a_query_says_the_tenant_for_every_table_that_it_reads(path: Path) -> No
     assert len(re.findall(r"\btenant_id = \{tenant:String\}", text)) == len(read)
     # A table that is named otherwise would not be counted.
     assert not re.findall(
-        r"(?i)\b(?:FROM|JOIN)\s+(?:\w+\.)(?:spans|findings|trace_index|actions_hourly)\b", text
+        r"(?i)\b(?:FROM|JOIN)\s+(?:\w+\.)(?:spans|findings|trace_index|actions_hourly|id_times)\b", text
     )
 
 

@@ -36,7 +36,7 @@ class SqlParameters(Parameters):
     query: str = Field(
         min_length=1,
         max_length=MAX_QUERY_CHARACTERS,
-        description="One SELECT over the store's tables: spans, findings, trace_index, actions_hourly.",
+        description="One SELECT over spans, findings, trace_index, actions_hourly and id_times.",
     )
     limit: int = Field(1_000, ge=1, le=MAX_ROWS, description="How many rows are told at most.")
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 DEDUPLICATION_WINDOW = 10_000
 """How many inserts back a token is still known. Without a window a token is ignored in silence."""
 
+_SHARDED_BY = {"actions_hourly": "tenant_id, hour", "id_times": "id_hash"}
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -59,8 +61,8 @@ class Layout:
         """
         if not self.cluster:
             return ()
-        # The hourly counts have no trace; any key will do that sends the same rows to the same shard.
-        shard_by = f"cityHash64({'tenant_id, hour' if name == 'actions_hourly' else 'trace_id'})"
+        # Some have no trace; any key will do that sends the same rows to the same shard.
+        shard_by = f"cityHash64({_SHARDED_BY.get(name, 'trace_id')})"
         return (
             f"CREATE TABLE IF NOT EXISTS {self.whole(name)}{self.on_cluster} AS {self.rows(name)} "
             f"ENGINE = Distributed('{self.cluster}', '{self.database}', '{name}_local', {shard_by})",

@@ -39,6 +39,7 @@ STEPS = (
     Step(2, "trace index", derived.create_trace_index),
     Step(3, "hourly counts of actions", derived.create_actions_hourly),
     Step(4, "look-ups by a trace id as text", collector_view.add_indexes),
+    Step(5, "times of ids", derived.create_id_times),
 )
 """Every step ever released, in order; one that was released is never edited."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from whodid.store.layout import Layout
 
-TABLES = ("spans", "findings", "trace_index", "actions_hourly")
+TABLES = ("spans", "findings", "trace_index", "actions_hourly", "id_times")
 
 DEFAULT_DAYS = 30
 

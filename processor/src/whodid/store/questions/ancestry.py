@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from whodid.store.questions.spans import MAX_SPANS, Span, Spans, sent_differently
+from whodid.store.questions.spans import MAX_SPANS, Span, Spans, in_traces, sent_differently
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,7 @@ class Ancestry:
 
     def __init__(self, reader: Reader, traces: Iterable[str]) -> None:
         self._reader = reader
-        self._rows = reader.rows("chain", {"traces": sorted(traces), "limit": MAX_SPANS})
+        self._rows = reader.rows("chain", {**in_traces(reader, sorted(traces)), "limit": MAX_SPANS})
         self.spans = Spans(self._rows)
         self.traces = {span.trace_id for span in self.spans.all}
         self.truncated = len(self._rows) >= MAX_SPANS
@@ -84,6 +84,7 @@ class Ancestry:
                 self.truncated = True
                 return self.spans
             self.traces.add(trace_id)
-            self._rows += self._reader.rows("chain", {"traces": [trace_id], "limit": MAX_SPANS})
+            asked = in_traces(self._reader, [trace_id])
+            self._rows += self._reader.rows("chain", {**asked, "limit": MAX_SPANS})
             self.spans = Spans(self._rows)
         return self.spans

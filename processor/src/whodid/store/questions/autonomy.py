@@ -11,6 +11,7 @@ from whodid.semconv import attributes as attr
 from whodid.semconv.values import EvidenceLevel
 from whodid.store.questions import paging
 from whodid.store.questions.evidence import LONGEST_WORK, SKEW_NS, said, with_parents
+from whodid.store.questions.id_times import EVERYWHERE, times_of
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Listing, Paged, Question
 from whodid.store.questions.spans import Span, Spans, rfc3339
 from whodid.store.records import Answer, Record
@@ -106,6 +107,8 @@ def autonomy(reader: Reader, parameters: AutonomyParameters) -> Autonomy:
     Raises CursorError.
     """
     bounds = parameters.bounds()
+    named = [(attr.ATTRIBUTION_TASK_ID, parameters.task)]
+    times = times_of(reader, named, bounds) if parameters.task else EVERYWHERE
     page = paging.read(
         reader,
         "autonomy",
@@ -114,6 +117,7 @@ def autonomy(reader: Reader, parameters: AutonomyParameters) -> Autonomy:
             **bounds,
             "earliest": bounds["since"] - LONGEST_WORK if parameters.since else bounds["since"],
             "task": parameters.task,
+            **times,
             "agent": parameters.agent,
             "principal": parameters.principal,
             "basis": list(parameters.basis),

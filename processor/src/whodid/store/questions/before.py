@@ -12,6 +12,7 @@ from whodid.store.questions import lookup
 from whodid.store.questions.ancestry import MAX_TRACES
 from whodid.store.questions.evidence import SKEW_NS, moment
 from whodid.store.questions.question import MAX_ID_CHARACTERS, MAX_PAGE, Listing, Parameters, Period, Question
+from whodid.store.questions.replay import traces_of
 from whodid.store.questions.spans import MAX_SPANS, Span, Spans, load
 from whodid.store.records import Answer, Record
 
@@ -136,7 +137,7 @@ def _conversation(reader: Reader, action: Span, traces: tuple[str, ...]) -> tupl
     if name is None:
         return [], False
     period = {"since": Period.model_validate({}).bounds()["since"], "until": moment(action.row["start_ns"])}
-    rows = reader.rows("replay_traces", {"session": name, **period, "limit": MAX_SPANS})
+    rows = traces_of(reader, name, period, MAX_SPANS)
     others = [row["trace"] for row in rows if row["trace"] not in traces]
     return others[-MAX_TRACES:], len(others) > MAX_TRACES
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from whodid.semconv import attributes as attr
 from whodid.semconv.values import EvidenceLevel
+from whodid.store.questions.id_times import EVERYWHERE, times_of
 from whodid.store.questions.lookup import UnknownIdError
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Listing, Period, Question
 from whodid.store.questions.spans import rfc3339
@@ -38,6 +40,15 @@ class Start(StrEnum):
     SESSION = "session"
     TASK = "task"
     TOOL = "tool"
+
+
+_LOOKED_UP = {
+    Start.CREDENTIAL: (attr.ATTRIBUTION_CREDENTIAL_ID,),
+    Start.PRINCIPAL: (attr.ATTRIBUTION_PRINCIPAL_ID,),
+    Start.SESSION: (attr.SESSION_ID, attr.GEN_AI_CONVERSATION_ID),
+    Start.TASK: (attr.ATTRIBUTION_TASK_ID,),
+}
+"""The attributes with the ids of a start whose times are known."""
 
 
 class BlastRadiusParameters(Period):
@@ -127,8 +138,11 @@ def blast_radius(reader: Reader, parameters: BlastRadiusParameters) -> BlastRadi
 
     Raises UnknownIdError.
     """
+    bounds = parameters.bounds()
+    named = [(attribute, parameters.id) for attribute in _LOOKED_UP.get(parameters.kind, ())]
     about = {
-        **parameters.bounds(),
+        **bounds,
+        **(times_of(reader, named, bounds) if named else EVERYWHERE),
         "kind": parameters.kind.value,
         "id": parameters.id,
         "limit": parameters.limit + _KINDS,

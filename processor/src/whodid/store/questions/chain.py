@@ -11,6 +11,7 @@ from whodid.semconv.values import EvidenceLevel
 from whodid.store.questions import lookup
 from whodid.store.questions.ancestry import Ancestry, How, Step
 from whodid.store.questions.evidence import SKEW_NS
+from whodid.store.questions.id_times import times_of
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Parameters, Question
 from whodid.store.questions.spans import Span
 from whodid.store.records import Answer, Record
@@ -152,12 +153,20 @@ def _related(reader: Reader, told: list[str], steps: list[Step]) -> list[Step]:
         for name in ("attribution_task_id", "attribution_task_parent_id")
     }
     correlations = {step.span.row["attribution_correlation_id"] for step in steps}
+    times = times_of(
+        reader,
+        [
+            *((attr.ATTRIBUTION_TASK_ID, each) for each in tasks),
+            *((attr.ATTRIBUTION_CORRELATION_ID, each) for each in correlations),
+        ],
+    )
     rows = reader.rows(
         "chain_related",
         {
             # An empty column means that nothing is said, which nothing has in common.
             "tasks": sorted(tasks - {""}),
             "correlations": sorted(correlations - {""}),
+            **times,
             "chain": told,
             "limit": MAX_RELATED,
         },

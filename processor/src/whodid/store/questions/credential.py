@@ -10,6 +10,7 @@ from pydantic import Field
 from whodid.semconv import attributes as attr
 from whodid.store.questions import paging
 from whodid.store.questions.evidence import SKEW_NS, said, with_parents
+from whodid.store.questions.id_times import times_of
 from whodid.store.questions.lookup import UnknownIdError
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Listing, Paged, Question
 from whodid.store.questions.spans import Span, Spans, rfc3339
@@ -116,7 +117,9 @@ def credential(reader: Reader, parameters: CredentialParameters) -> CredentialUs
 
     Raises UnknownIdError and CursorError.
     """
-    about = {"credential": parameters.id, **parameters.bounds()}
+    bounds = parameters.bounds()
+    times = times_of(reader, [(attr.ATTRIBUTION_CREDENTIAL_ID, parameters.id)], bounds)
+    about = {"credential": parameters.id, **bounds, **times}
     facts = reader.rows("credential_facts", about)[0]
     if not facts["span_count"]:
         raise UnknownIdError(

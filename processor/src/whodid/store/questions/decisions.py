@@ -13,8 +13,9 @@ from whodid.semconv import attributes as attr
 from whodid.semconv.values import PolicyDecisionOutcome, PolicyEnforcementAction
 from whodid.store.questions import cursor
 from whodid.store.questions.evidence import with_parents
+from whodid.store.questions.id_times import EVERYWHERE, times_of
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Listing, Paged, Question
-from whodid.store.questions.spans import Span, Spans
+from whodid.store.questions.spans import Span, Spans, in_traces
 from whodid.store.questions.what_if import MAX_POLICY_CHARACTERS, Recorded, Verdict, WhatIf
 from whodid.store.records import Answer, Record
 
@@ -114,11 +115,15 @@ def decisions(reader: Reader, parameters: DecisionsParameters) -> Decisions:
     if parameters.cursor:
         after = cursor.decode(parameters.cursor, (int, str, str))
     batch = BATCH if only_changed else parameters.limit
+    asked = _filters(parameters)
+    if parameters.id:
+        named = [(attr.ATTRIBUTION_POLICY_DECISION_ID, parameters.id)]
+        asked |= times_of(reader, named, parameters.bounds())
     taken: list[tuple[dict[str, Any], Verdict | None, str | None]] = []
     said: Counter[str] = Counter()
     looked_at, more = 0, True
     while more and len(taken) < parameters.limit and looked_at < MAX_HELD_AGAINST:
-        rows = reader.rows("decisions", {**_filters(parameters), **_after(after), "limit": batch + 1})
+        rows = reader.rows("decisions", {**asked, **_after(after), "limit": batch + 1})
         more = len(rows) > batch
         for row in rows[:batch]:
             if len(taken) == parameters.limit:
@@ -144,6 +149,7 @@ def _filters(parameters: DecisionsParameters) -> dict[str, Any]:
     names = ("id", "policy_id", "rule", "agent", "tool", "principal")
     return {
         **parameters.bounds(),
+        **EVERYWHERE,
         **{name: getattr(parameters, name) for name in names},
         "outcome": parameters.outcome or "",
         "enforcement": parameters.enforcement or "",
@@ -176,7 +182,7 @@ def _items(reader: Reader, taken: list[tuple[dict[str, Any], Verdict | None, str
     actions = sorted({row["attribution_action_id"] for row in rows} - {""})
     ran: dict[tuple[str, str], dict[str, Any]] = {}
     if actions:
-        asked = {"actions": actions, "traces": sorted({row["trace"] for row in rows})}
+        asked = {"actions": actions, **in_traces(reader, sorted({row["trace"] for row in rows}))}
         ran = {(row["trace"], row["action"]): row for row in reader.rows("decisions_actions", asked)}
     spans, family = with_parents(reader, rows)
     return [

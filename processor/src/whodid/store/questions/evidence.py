@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from whodid.semconv.values import EvidenceLevel
-from whodid.store.questions.spans import MAX_SPANS, NO_PARENT, Span, Spans
+from whodid.store.questions.spans import MAX_SPANS, NO_PARENT, Span, Spans, in_traces
 from whodid.store.records import Answer
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def with_parents(reader: Reader, rows: Sequence[dict[str, Any]]) -> tuple[list[S
     if wanted:
         times_ns = [int(row["start_ns"]) for row in wanted]
         parameters = {
-            "traces": sorted({row["trace"] for row in wanted}),
+            **in_traces(reader, sorted({row["trace"] for row in wanted})),
             "parents": sorted({row["parent"] for row in wanted}),
             "since": moment(min(times_ns)) - LONGEST_WORK,
             "until": moment(max(times_ns) + SKEW_NS),

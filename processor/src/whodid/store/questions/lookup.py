@@ -7,12 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from whodid.processor.errors import WhodidError
+from whodid.semconv import attributes as attr
+from whodid.store.questions.id_times import times_of
 from whodid.store.records import Candidate
 
 if TYPE_CHECKING:
     from whodid.store.reader import Reader
 
 MAX_CANDIDATES = 20
+
+_MATCHED_BY = {
+    "tool_call_id": attr.GEN_AI_TOOL_CALL_ID,
+    "action_id": attr.ATTRIBUTION_ACTION_ID,
+    "correlation_id": attr.ATTRIBUTION_CORRELATION_ID,
+}
+"""What an id may be beside a span's; what it is first of these is what it was found by."""
 
 
 class UnknownIdError(WhodidError):
@@ -43,9 +52,8 @@ def find(reader: Reader, id_: str) -> Target:
 
     Raises UnknownIdError and AmbiguousIdError.
     """
-    span = id_.lower() if re.fullmatch(r"[0-9a-fA-F]{16}", id_) else ""
     # An empty column means that the attribute is missing, so an empty id would mean every span without one.
-    rows = reader.rows("candidates", {"id": id_, "span": span}) if id_ else []
+    rows = _candidates(reader, id_) if id_ else []
     if not rows:
         raise UnknownIdError(
             f"no span, tool call, action or correlation id {id_!r} is in the store",
@@ -76,6 +84,16 @@ def unread(id_: str, read_count: int) -> UnknownIdError:
         f"the spans of {id_!r} are not among the first {read_count} of their trace",
         "they may have arrived at this moment: ask again",
     )
+
+
+def _candidates(reader: Reader, id_: str) -> list[dict[str, Any]]:
+    """The spans that an id may mean, a span's own id first."""
+    rows: list[dict[str, Any]] = []
+    if re.fullmatch(r"[0-9a-fA-F]{16}", id_):
+        rows = reader.rows("candidates_span", {"span": id_.lower()})
+    times = times_of(reader, [(attribute, id_) for attribute in _MATCHED_BY.values()])
+    found = reader.rows("candidates", {"id": id_, **times}) if times["everywhere"] or times["steps"] else []
+    return [*rows, *sorted(found, key=lambda row: list(_MATCHED_BY).index(row["matched_by"]))]
 
 
 def _ambiguous(id_: str, actions: dict[str, list[dict[str, Any]]]) -> AmbiguousIdError:

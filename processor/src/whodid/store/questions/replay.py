@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from pydantic import Field
 from whodid.semconv import attributes as attr
 from whodid.store.questions import cursor
 from whodid.store.questions.evidence import SKEW_NS
+from whodid.store.questions.id_times import times_of
 from whodid.store.questions.lookup import UnknownIdError
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Listing, Paged, Question
 from whodid.store.questions.spans import NO_PARENT, Span, Spans, rfc3339
@@ -90,7 +92,7 @@ def replay(reader: Reader, parameters: ReplayParameters) -> Replay:
     if parameters.cursor:
         after_ns, after_trace, after_span = cursor.decode(parameters.cursor, (int, str, str))
     session = {"session": parameters.session, **parameters.bounds()}
-    traces = reader.rows("replay_traces", {**session, "limit": MAX_TRACES + 1})
+    traces = traces_of(reader, parameters.session, parameters.bounds(), MAX_TRACES + 1)
     if not traces:
         raise UnknownIdError(
             f"no span names the session or conversation {parameters.session!r}",
@@ -126,6 +128,15 @@ def replay(reader: Reader, parameters: ReplayParameters) -> Replay:
         ended_at=rfc3339(rows[0]["last_ns"]),
         principals=sorted(rows[0]["principals"]),
     )
+
+
+def traces_of(
+    reader: Reader, session: str, bounds: dict[str, datetime.datetime], limit: int
+) -> list[dict[str, Any]]:
+    """The traces that name a session or conversation in a period, oldest first, with their bounds in ns."""
+    names = [(attr.SESSION_ID, session), (attr.GEN_AI_CONVERSATION_ID, session)]
+    times = times_of(reader, names, bounds)
+    return reader.rows("replay_traces", {"session": session, **bounds, **times, "limit": limit})
 
 
 def _is_wanted(row: dict[str, Any], parameters: ReplayParameters) -> bool:

@@ -107,9 +107,18 @@ class Spans:
         return Answer(value=value, evidence=EvidenceLevel.SELF_ASSERTED, spans=[span.id])
 
 
+def in_traces(reader: Reader, traces: Iterable[str]) -> dict[str, Any]:
+    """The traces with the times that their spans are between, as a query's parameters.
+
+    `spans` is sorted by time: without the bounds `first_ns` and `last_ns` each part would be looked at.
+    """
+    asked = {"traces": list(traces)}
+    return {**asked, **reader.rows("trace_times", asked)[0]}
+
+
 def load(reader: Reader, traces: Iterable[str]) -> Spans:
     """Every span of some traces."""
-    spans = Spans(reader.rows("spans", {"traces": list(traces), "limit": MAX_SPANS}))
+    spans = Spans(reader.rows("spans", {**in_traces(reader, traces), "limit": MAX_SPANS}))
     spans.sent_twice = sent_differently(reader, spans)
     return spans
 
@@ -123,7 +132,8 @@ def sent_differently(reader: Reader, spans: Spans) -> list[str]:
         return []
     traces = list(dict.fromkeys(span.trace_id for span in spans.again))
     ids = list(dict.fromkeys(span.id for span in spans.again))
-    found = {row["span"] for row in reader.rows("sent_again", {"traces": traces, "spans": ids})}
+    asked = {**in_traces(reader, traces), "spans": ids}
+    found = {row["span"] for row in reader.rows("sent_again", asked)}
     return [each for each in ids if each in found]
 
 

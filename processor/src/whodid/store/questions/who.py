@@ -12,6 +12,7 @@ from whodid.semconv import attributes as attr
 from whodid.semconv.values import EvidenceLevel, PolicyEnforcementAction
 from whodid.store import records
 from whodid.store.questions import lookup
+from whodid.store.questions.id_times import times_of
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Parameters, Question
 from whodid.store.questions.spans import MAX_SPANS, Span, Spans, findings, load
 from whodid.store.records import WhoRecord
@@ -61,7 +62,8 @@ def _approvals(reader: Reader, spans: list[Span]) -> list[Span]:
     named = {text for span in spans if (text := span.text(attr.ATTRIBUTION_APPROVAL_ID))}
     if not named:
         return []
-    return Spans(reader.rows("approvals", {"approvals": sorted(named), "limit": MAX_SPANS})).all
+    times = times_of(reader, [(attr.ATTRIBUTION_APPROVAL_ID, each) for each in named])
+    return Spans(reader.rows("approvals", {"approvals": sorted(named), "limit": MAX_SPANS, **times})).all
 
 
 def _of_action(spans: Spans, target: lookup.Target) -> list[Span]:

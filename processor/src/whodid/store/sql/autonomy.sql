@@ -13,17 +13,15 @@ WITH actions AS (
         max(s.attribution_approval_id) AS approval,
         countIf(s.status_code = 'ERROR' OR s.error_type != '') > 0 AS failed
     FROM (
-        SELECT *, (gen_ai_operation_name != 'execute_tool', start_time) AS rank,
+        SELECT trace_id, span_id, parent_span_id, start_time, status_code, error_type, gen_ai_agent_name,
+            gen_ai_tool_name, attribution_principal_id, attribution_task_id, attribution_action_id,
+            attribution_action_mode, attribution_resource_id, attribution_action_effect,
+            attribution_action_arguments_hash, attribution_approval_id,
+            (gen_ai_operation_name != 'execute_tool', start_time) AS rank,
             if(attribution_action_id != '', attribution_action_id, lower(hex(span_id))) AS key
         FROM {database}.spans
-        WHERE {task:String} = '' AND tenant_id = {tenant:String}
-          AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-          AND (gen_ai_operation_name = 'execute_tool' OR mcp_method_name = 'tools/call')
-        UNION ALL
-        SELECT *, (gen_ai_operation_name != 'execute_tool', start_time) AS rank,
-            if(attribution_action_id != '', attribution_action_id, lower(hex(span_id))) AS key
-        FROM {database}.spans
-        WHERE {task:String} != '' AND tenant_id = {tenant:String} AND attribution_task_id = {task:String}
+        WHERE tenant_id = {tenant:String} AND ({task:String} = '' OR attribution_task_id = {task:String})
+          AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
           AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
           AND (gen_ai_operation_name = 'execute_tool' OR mcp_method_name = 'tools/call')
     ) AS s
@@ -63,7 +61,10 @@ FROM (
                 groupUniqArray(5)(toString(attribution_approval_status)) AS answers
             FROM (
                 -- Asked for and answered may be two spans: the answer counts.
-                SELECT *, (attribution_approval_status = 'requested', start_time) AS found FROM {database}.spans
+                SELECT span_id, end_time, gen_ai_tool_name, attribution_approval_id, attribution_approval_status,
+                    attribution_approval_approver_id, attribution_approval_context_hash, attribution_approval_not_after,
+                    (attribution_approval_status = 'requested', start_time) AS found
+                FROM {database}.spans
                 WHERE tenant_id = {tenant:String} AND gen_ai_operation_name = 'resolve_approval'
                   AND attribution_approval_id IN (SELECT approval FROM actions WHERE approval != '')
                   AND start_time >= {earliest:DateTime64(9,'UTC')}

@@ -17,12 +17,17 @@ WITH actions AS (
         max(s.attribution_task_id) AS task,
         groupUniqArray(20)(s.service_name) AS services
     FROM (
-        SELECT *, if(attribution_action_id != '', attribution_action_id, lower(hex(span_id))) AS key,
+        SELECT trace_id, span_id, start_time, service_name, session_id, gen_ai_conversation_id, gen_ai_agent_name,
+            gen_ai_tool_name, gen_ai_request_model, attribution_action_id, attribution_action_effect,
+            attribution_policy_enforcement_action, attribution_principal_id, attribution_delegation_chain,
+            attribution_resource_id, attribution_credential_id, attribution_task_id,
+            if(attribution_action_id != '', attribution_action_id, lower(hex(span_id))) AS key,
             gen_ai_operation_name IN ('execute_tool', 'chat') OR mcp_method_name = 'tools/call'
                 OR gen_ai_operation_name = '' AND gen_ai_agent_name = '' AND attribution_credential_id != '' AS ran
         FROM {database}.spans
         WHERE tenant_id = {tenant:String}
           AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+          AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
           -- One of these is left once the kind is known, with its index.
           AND ({kind:String} = 'credential' AND attribution_credential_id = {id:String}
             OR {kind:String} = 'principal' AND attribution_principal_id = {id:String}

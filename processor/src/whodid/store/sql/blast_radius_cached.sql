@@ -10,6 +10,7 @@ WHERE tenant_id = {tenant:String} AND attribution_result_source = 'cache'
       SELECT lower(hex(trace_id)), lower(hex(span_id)) FROM {database}.spans
       WHERE tenant_id = {tenant:String}
         AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+        AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
         AND gen_ai_operation_name = 'execute_tool'
         AND ({kind:String} = 'credential' AND attribution_credential_id = {id:String}
           OR {kind:String} = 'principal' AND attribution_principal_id = {id:String}

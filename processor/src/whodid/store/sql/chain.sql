@@ -1,10 +1,5 @@
 -- The spans of some traces with what a delegation is told by, and the spans that they link to. The index says when the
 -- traces were: the sort key of spans begins with the time.
-WITH times AS (
-    SELECT min(first_time) AS first, max(last_time) AS last FROM {database}.trace_index
-    WHERE tenant_id = {tenant:String}
-      AND trace_id IN (SELECT toFixedString(unhex(arrayJoin({traces:Array(String)})), 16))
-)
 SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(parent_span_id)) AS parent, name,
        toUnixTimestamp64Nano(start_time) AS start_ns, toUnixTimestamp64Nano(end_time) AS end_ns, service_name,
        gen_ai_operation_name, gen_ai_agent_name, gen_ai_tool_call_id, attribution_agent_instance_id,
@@ -16,6 +11,7 @@ SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(par
 FROM {database}.spans
 WHERE tenant_id = {tenant:String}
   AND trace_id IN (SELECT toFixedString(unhex(arrayJoin({traces:Array(String)})), 16))
-  AND start_time >= (SELECT first FROM times) AND start_time <= (SELECT last FROM times)
+  AND start_time >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
+  AND start_time <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
 ORDER BY start_time, span_id
 LIMIT {limit:UInt32}

@@ -57,7 +57,12 @@ FROM (
             if(max(s.attribution_credential_task_id) != '',
                max(s.attribution_credential_task_id), {task:String}) AS issued_for
         FROM (
-            SELECT *, if(attribution_action_id != '', attribution_action_id, lower(hex(span_id))) AS key,
+            SELECT trace_id, span_id, parent_span_id, start_time, end_time, name, kind, service_name,
+                gen_ai_operation_name, mcp_method_name, gen_ai_tool_name, gen_ai_agent_name, attribution_agent_instance_id,
+                attribution_agent_identity_id, attribution_principal_id, attribution_task_id, attribution_task_parent_id,
+                attribution_action_id, attribution_resource_id, attribution_credential_not_before,
+                attribution_credential_not_after, attribution_credential_task_id,
+                if(attribution_action_id != '', attribution_action_id, lower(hex(span_id))) AS key,
                 gen_ai_agent_name != '' AND (attribution_agent_instance_id != '' OR attribution_agent_identity_id != '')
                     AND (empty({agents:Array(String)}) OR has({agents:Array(String)}, gen_ai_agent_name)
                          OR has({agents:Array(String)}, attribution_agent_identity_id)) AS named,
@@ -68,6 +73,7 @@ FROM (
                 (NOT is_use, NOT named, start_time, span_id) AS rank
             FROM {database}.spans
             WHERE tenant_id = {tenant:String} AND attribution_credential_id = {credential:String}
+              AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
               AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
         ) AS s
         GROUP BY trace_id, key

@@ -19,4 +19,5 @@ SELECT count() AS span_count,
     arraySort(groupUniqArray(50)(service_name)) AS services
 FROM {database}.spans
 WHERE tenant_id = {tenant:String} AND attribution_credential_id = {credential:String}
+  AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
   AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}

@@ -1,9 +1,10 @@
--- Decisions about actions, oldest first. One branch for each way to start; a branch that is not asked for reads
--- nothing. A decision that no span of its own records is told from the action that names its outcome.
+-- Decisions about actions, oldest first. A decision that no span of its own records is told from the action that
+-- names its outcome.
 WITH told AS (
     SELECT trace_id, attribution_policy_decision_id FROM {database}.spans
     WHERE tenant_id = {tenant:String} AND gen_ai_operation_name = 'evaluate_policy'
       AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+      AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
       AND ({id:String} = '' OR attribution_policy_decision_id = {id:String})
       AND ({outcome:String} = '' OR attribution_policy_decision_outcome = {outcome:String})
 )
@@ -17,24 +18,14 @@ SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(par
     cityHash64(start_time, attribution_policy_decision_outcome, attribution_policy_enforcement_action,
         attribution_policy_context_hash, attribution_policy_context_value, attribution_action_id) AS content,
     min(content) OVER same != max(content) OVER same AS differs
-FROM (
-    SELECT * FROM {database}.spans
-    WHERE {id:String} = '' AND tenant_id = {tenant:String} AND gen_ai_operation_name = 'evaluate_policy'
-      AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-    UNION ALL
-    SELECT * FROM {database}.spans
-    WHERE {id:String} = '' AND tenant_id = {tenant:String}
-      AND gen_ai_operation_name != 'evaluate_policy' AND attribution_policy_decision_outcome != ''
-      AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-      AND (trace_id, attribution_policy_decision_id) NOT IN (SELECT * FROM told)
-    UNION ALL
-    SELECT * FROM {database}.spans
-    WHERE {id:String} != '' AND tenant_id = {tenant:String} AND attribution_policy_decision_id = {id:String}
-      AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-      AND (gen_ai_operation_name = 'evaluate_policy' OR attribution_policy_decision_outcome != ''
-           AND (trace_id, attribution_policy_decision_id) NOT IN (SELECT * FROM told))
-)
-WHERE ({outcome:String} = '' OR attribution_policy_decision_outcome = {outcome:String})
+FROM {database}.spans
+WHERE tenant_id = {tenant:String}
+  AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+  AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
+  AND ({id:String} = '' OR attribution_policy_decision_id = {id:String})
+  AND (gen_ai_operation_name = 'evaluate_policy' OR attribution_policy_decision_outcome != ''
+       AND (trace_id, attribution_policy_decision_id) NOT IN (SELECT * FROM told))
+  AND ({outcome:String} = '' OR attribution_policy_decision_outcome = {outcome:String})
   AND ({enforcement:String} = '' OR attribution_policy_enforcement_action = {enforcement:String})
   AND ({policy_id:String} = '' OR attribution_policy_id = {policy_id:String})
   AND ({rule:String} = '' OR attribution_policy_rule_id = {rule:String})

@@ -5,11 +5,9 @@ FROM {database}.trace_index
 WHERE tenant_id = {tenant:String}
   AND trace_id IN (
       SELECT trace_id FROM {database}.spans
-      WHERE tenant_id = {tenant:String} AND session_id = {session:String}
-        AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-      UNION ALL
-      SELECT trace_id FROM {database}.spans
-      WHERE tenant_id = {tenant:String} AND gen_ai_conversation_id = {session:String}
+      WHERE tenant_id = {tenant:String}
+        AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
+        AND (session_id = {session:String} OR gen_ai_conversation_id = {session:String})
         AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
   )
 GROUP BY trace_id
