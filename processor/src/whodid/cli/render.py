@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic_core import to_jsonable_python
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -56,7 +57,9 @@ def sql(statements: Sequence[Statement]) -> None:
     for statement in statements:
         print(f"-- {statement.query}")
         for name, value in statement.parameters.items():
-            print(f"--   {name} = {show.plain(repr(value))}")
+            # As the API gives them, so that a service and its store say the same.
+            plain = to_jsonable_python(value, bytes_mode="hex")
+            print(f"--   {name} = {show.plain(repr(plain))}")
         print(statement.text)
 
 

@@ -42,5 +42,5 @@ def times_of(
         "ids": [id_ for _, id_ in wanted],
         "limit": MAX_STEPS + 1,
     }
-    steps = [row["step"] for row in reader.rows("id_times", asked)]
+    steps = sorted(row["step"] for row in reader.rows("id_times", asked))
     return EVERYWHERE if len(steps) > MAX_STEPS else {"everywhere": False, "steps": steps}
