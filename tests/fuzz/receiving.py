@@ -28,7 +28,10 @@ SAID_CHARACTERS = 3_000
 RAW_SHARE = 0.02
 """How many inputs are a broken connection instead of a broken body."""
 BODIES_A_CONNECTION = 1_000
+BACK_WITHIN_S = 5
+"""Some broken connections end grpcio's own server; the receiver is there again in about a second."""
 _RAW_TIMEOUT_S = 0.2
+_AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 Send = Callable[[bytes], str]
 """Sends a body; returns `accepted`, `refused`, or what else was answered."""
@@ -41,12 +44,12 @@ def run(target: str, inputs: int, seed: int, folder: Path) -> Outcome:
     with service(folder / "data") as up:
         pid, warm_mib = up.process.pid, 0.0
         for first in range(0, inputs, BODIES_A_CONNECTION):
-            with _connection(target, up) as send:
+            with _connection(target, up, outcome) as send:
                 for number in range(first, min(inputs, first + BODIES_A_CONNECTION)):
                     _one(draw, send, target, up, outcome)
                     if not warm_mib and number >= inputs * WARM_UP_SHARE:
                         warm_mib = resident_mib(pid)
-        with _connection(target, up) as send:
+        with _connection(target, up, outcome) as send:
             if (answer := send(request(Sent()))) != "accepted":
                 outcome.problems.append(f"a good request at the end: {answer}")
         with contextlib.suppress(TimeoutError):
@@ -91,7 +94,7 @@ def _end(up: Running, outcome: Outcome) -> None:
 
 
 @contextlib.contextmanager
-def _connection(target: str, up: Running) -> Generator[Send]:
+def _connection(target: str, up: Running, outcome: Outcome) -> Generator[Send]:
     if target == "http":
         with httpx.Client(timeout=HANG_S) as client:
             yield partial(_post, client, up.http)
@@ -99,7 +102,7 @@ def _connection(target: str, up: Running) -> Generator[Send]:
         options = [("grpc.max_send_message_length", -1)]
         channel: Any = cast("Any", grpc).insecure_channel(up.grpc, options=options)
         try:
-            yield partial(_call, channel.unary_unary(EXPORT))
+            yield partial(_call, channel.unary_unary(EXPORT), outcome)
         finally:
             channel.close()
 
@@ -112,15 +115,22 @@ def _post(client: httpx.Client, url: str, body: bytes) -> str:
     return {200: "accepted", 400: "refused"}.get(answer.status_code, f"answered {answer.status_code}")
 
 
-def _call(export: Any, body: bytes) -> str:
-    try:
-        export(body, timeout=HANG_S)
-    except grpc.RpcError as error:
-        known: Any = error
-        if known.code() is grpc.StatusCode.INVALID_ARGUMENT:
-            return "refused"
-        return f"answered {known.code().name}: {(known.details() or '')[:200]}"
-    return "accepted"
+def _call(export: Any, outcome: Outcome, body: bytes) -> str:
+    """As OTLP has it: what is cancelled, or finds nobody there, is sent again. For a few seconds only."""
+    give_up_at_s = time.monotonic() + BACK_WITHIN_S
+    while True:
+        try:
+            export(body, timeout=HANG_S)
+        except grpc.RpcError as error:
+            known: Any = error
+            if known.code() is grpc.StatusCode.INVALID_ARGUMENT:
+                return "refused"
+            if known.code() not in _AGAIN or time.monotonic() > give_up_at_s:
+                return f"answered {known.code().name}: {(known.details() or '')[:200]}"
+            outcome.counts["sent again"] += 1
+            time.sleep(0.1)
+        else:
+            return "accepted"
 
 
 def _raw(draw: random.Random, port: int, target: str) -> None:

@@ -242,7 +242,7 @@ def test_the_store_s_own_words_are_not_in_an_answer_of_a_bug(
 
 def test_the_sql_instead_of_the_answer(client: TestClient) -> None:
     statements = client.get("/api/v1/who?id=action-1&sql=true").json()["statements"]
-    assert statements[0]["query"] == "candidates"
+    assert statements[0]["query"] == "id_times"
     assert statements[0]["parameters"]["tenant"] == ""
     assert "tenant_id = {tenant:String}" in statements[0]["text"]
 

@@ -262,6 +262,7 @@ def test_a_call_that_ends_grpcs_own_server_does_not_end_the_receiver(tmp_path: P
             call(started, GOOD, wait_for_ready=True)
         assert started.said.count("it is up again") == 2
         assert started.stop() == 0
+        assert "Traceback" not in started.said
 
 
 def test_what_was_refused_is_in_quarantine_with_the_reason(running: Running, data_dir: Path) -> None:
