@@ -1,0 +1,1 @@
+"""What people look at: the pages, and the dashboards for Grafana."""
