@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from whodid.processor import adoption, api, health, listener, ports, storage, web
+from whodid.processor.access.middleware import AccessMiddleware
 from whodid.processor.announcement import Announcement, announced
 from whodid.processor.ingest import Ingest
 from whodid.processor.lock import DataLock
@@ -124,6 +125,7 @@ def application(settings: Settings, store: Store, ask: Callable[[], Awaitable[He
         # A page from elsewhere must not read the store through a name that it points at this machine.
         names = ["localhost", "127.0.0.1", "::1", "[::1]", settings.api.host]
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=names))
+    middleware.append(Middleware(AccessMiddleware, settings))
     return Starlette(
         routes=[*health.routes(ask), *api.routes(store, settings.api)],
         middleware=middleware,
