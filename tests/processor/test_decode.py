@@ -156,8 +156,9 @@ def test_no_spans_are_no_rows() -> None:
         request(Sent(name="cut off"))[:-3],
         b"{}",
         b"\x0a\xff\xff\xff\xff\x07",
-        b"\x80\x81\x80\x80\x80\x00\x01",  # a tag of six bytes
+        b"\x80\x81\x80\x80\x80\x00\x01",
     ],
+    ids=["all bits", "cut off", "JSON", "a length beyond the end", "a tag of six bytes"],
 )
 def test_garbage_is_refused_before_it_is_acknowledged(body: bytes) -> None:
     with pytest.raises(MalformedRequestError):

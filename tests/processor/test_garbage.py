@@ -83,7 +83,11 @@ class TestHttp:
         assert post(running, b"").status_code == 200
         assert post(running, b"{}", JSON).status_code == 200
 
-    @pytest.mark.parametrize("body", [garbage(3000), GOOD[:-3], b"\x0a\xff\xff\xff\xff\x07", b"{}"])
+    @pytest.mark.parametrize(
+        "body",
+        [garbage(3000), GOOD[:-3], b"\x0a\xff\xff\xff\xff\x07", b"{}"],
+        ids=["random", "cut off", "a length beyond the end", "JSON"],
+    )
     def test_what_is_no_protobuf_is_final(self, running: Running, body: bytes) -> None:
         answer = post(running, body)
         assert answer.status_code == 400
@@ -169,7 +173,11 @@ class TestHttp:
         assert post(running, bomb, content_encoding="gzip").status_code == 413
         assert peak_memory_bytes(running) - before < 50 * 1024 * 1024
 
-    @pytest.mark.parametrize("body", [b"no gzip", gzip.compress(GOOD)[:-9], gzip.compress(GOOD) + b"tail"])
+    @pytest.mark.parametrize(
+        "body",
+        [b"no gzip", gzip.compress(GOOD)[:-9], gzip.compress(GOOD) + b"tail"],
+        ids=["no gzip", "cut off", "with a tail"],
+    )
     def test_broken_gzip_is_final(self, running: Running, body: bytes) -> None:
         answer = post(running, body, content_encoding="gzip")
         assert answer.status_code == 400
@@ -189,7 +197,11 @@ class TestHttp:
 
 @pytest.mark.usefixtures("good_next")
 class TestGrpc:
-    @pytest.mark.parametrize("body", [garbage(3000), GOOD[:-3], b"\x0a\xff\xff\xff\xff\x07"])
+    @pytest.mark.parametrize(
+        "body",
+        [garbage(3000), GOOD[:-3], b"\x0a\xff\xff\xff\xff\x07"],
+        ids=["random", "cut off", "a length beyond the end"],
+    )
     def test_what_is_no_protobuf_is_final(self, running: Running, body: bytes) -> None:
         with pytest.raises(grpc.RpcError) as caught:
             call(running, body)
