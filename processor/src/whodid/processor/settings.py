@@ -12,10 +12,8 @@ from urllib.parse import quote
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
-    StringConstraints,
     ValidationError,
     model_validator,
 )
@@ -27,7 +25,9 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from whodid.processor.access.settings import AccessSettings
 from whodid.processor.errors import WhodidError
+from whodid.processor.section import Section, Tenant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,19 +40,12 @@ NO_STORE = "none"
 
 _MIB = 1024 * 1024
 
-Tenant = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:@/-]{0,128}$")]
-"""A tenant's name. It is part of statements that take no parameters, and of policies that people write."""
-
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
 _DOCS_HINT = "docs/configuration.md lists every setting"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class StoreSettings(_Section):
+class StoreSettings(Section):
     """Where spans are kept, and for how long."""
 
     url: SecretStr = Field(
@@ -97,7 +90,7 @@ class StoreSettings(_Section):
     )
 
 
-class ReceiverSettings(_Section):
+class ReceiverSettings(Section):
     """Where OTLP arrives, and how much of it at once."""
 
     host: str = Field(
@@ -155,7 +148,7 @@ class ReceiverSettings(_Section):
     )
 
 
-class LimitSettings(_Section):
+class LimitSettings(Section):
     """How much of what is in a request is taken. What attributes an action is never cut."""
 
     max_spans: int = Field(
@@ -194,7 +187,7 @@ class LimitSettings(_Section):
 DEFAULT_LIMITS = LimitSettings()  # pyright: ignore[reportCallIssue]
 
 
-class ApiSettings(_Section):
+class ApiSettings(Section):
     """Where questions are answered over HTTP."""
 
     host: str = Field("127.0.0.1", min_length=1, description="The address that the API binds.")
@@ -243,7 +236,7 @@ class ApiSettings(_Section):
     )
 
 
-class TelemetrySettings(_Section):
+class TelemetrySettings(Section):
     """Where the service's own metrics and spans go."""
 
     endpoint: str = Field(
@@ -255,7 +248,7 @@ class TelemetrySettings(_Section):
     interval_s: float = Field(15.0, ge=1, le=3600, description="How often metrics are sent.")
 
 
-class SpoolSettings(_Section):
+class SpoolSettings(Section):
     """What is on disk between the acknowledgement and the store."""
 
     max_bytes: int = Field(
@@ -280,7 +273,7 @@ class SpoolSettings(_Section):
     )
 
 
-class ForwardSettings(_Section):
+class ForwardSettings(Section):
     """Another OTLP endpoint that gets the spans too, as the pipeline leaves them."""
 
     url: str = Field(
@@ -297,7 +290,7 @@ class ForwardSettings(_Section):
     compression: str = Field("gzip", pattern=r"^(gzip|none)$", description="`gzip` or `none`.")
 
 
-class QuarantineSettings(_Section):
+class QuarantineSettings(Section):
     """What is kept of requests that were refused, for someone to look at. The oldest goes first."""
 
     max_files: int = Field(100, ge=0, le=100_000, description="Refused requests that are kept.")
@@ -334,6 +327,7 @@ class Settings(BaseSettings):
     receiver: ReceiverSettings = ReceiverSettings()  # pyright: ignore[reportCallIssue]
     limits: LimitSettings = DEFAULT_LIMITS
     api: ApiSettings = ApiSettings()  # pyright: ignore[reportCallIssue]
+    access: AccessSettings = AccessSettings()  # pyright: ignore[reportCallIssue]
     spool: SpoolSettings = SpoolSettings()  # pyright: ignore[reportCallIssue]
     forward: ForwardSettings = ForwardSettings()  # pyright: ignore[reportCallIssue]
     quarantine: QuarantineSettings = QuarantineSettings()  # pyright: ignore[reportCallIssue]
@@ -378,7 +372,7 @@ def table() -> list[Setting]:
 def _rows(model: type[BaseModel], prefix: str) -> Iterator[Setting]:
     for key, field in model.model_fields.items():
         kind: Any = field.annotation
-        if isinstance(kind, type) and issubclass(kind, _Section):
+        if isinstance(kind, type) and issubclass(kind, Section):
             yield from _rows(kind, f"{prefix}{key}.")
             continue
         name = prefix + key
