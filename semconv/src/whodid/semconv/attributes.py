@@ -6,6 +6,12 @@ from typing import Final
 
 SCHEMA_URL: Final = "https://whodid.dev/schemas/0.1.0"
 
+# access
+ATTRIBUTION_VIEW_QUESTION: Final = "attribution.view.question"
+ATTRIBUTION_VIEW_TENANT_ID: Final = "attribution.view.tenant.id"
+ATTRIBUTION_VIEW_ROLE: Final = "attribution.view.role"
+ATTRIBUTION_VIEW_AUTHENTICATION: Final = "attribution.view.authentication"
+
 # actor
 ATTRIBUTION_AGENT_INSTANCE_ID: Final = "attribution.agent.instance.id"
 ATTRIBUTION_AGENT_IDENTITY_ID: Final = "attribution.agent.identity.id"

@@ -11,6 +11,10 @@ from whodid.semconv.definitions import (
 ATTRIBUTES: Final[dict[str, Attribute]] = {
     attribute.name: attribute
     for attribute in (
+        Attribute("attribution.view.question", AttributeType.STRING, "The question that was asked, or `sql`."),
+        Attribute("attribution.view.tenant.id", AttributeType.STRING, "Whose content was asked for."),
+        Attribute("attribution.view.role", AttributeType.STRING, "By which role the viewer was let in.", values=("viewer", "investigator", "admin",), closed=True),
+        Attribute("attribution.view.authentication", AttributeType.STRING, "How the service knew who looked.", values=("none", "token", "session", "proxy",), closed=True),
         Attribute("attribution.agent.instance.id", AttributeType.STRING, "The running copy of the agent that acted.", column=Column.STRING),
         Attribute("attribution.agent.identity.id", AttributeType.STRING, "The workload identity that the agent acts under.", column=Column.LOW_CARDINALITY),
         Attribute("attribution.agent.identity.type", AttributeType.STRING, "The kind of the workload identity.", column=Column.LOW_CARDINALITY, values=("spiffe", "oauth_client", "cloud_role", "service_account",)),
@@ -104,6 +108,26 @@ ATTRIBUTES: Final[dict[str, Attribute]] = {
 OPERATIONS: Final[dict[str, Operation]] = {
     operation.name: operation
     for operation in (
+        Operation("view_content", "Somebody asks the service for content. Durable before the content is shown.", "gen_ai.operation.name == \"view_content\"", (
+            Use("gen_ai.operation.name", Requirement.REQUIRED),
+            Use("attribution.initiator.type", Requirement.RECOMMENDED),
+            Use("attribution.initiator.id", Requirement.RECOMMENDED),
+            Use("attribution.principal.type", Requirement.RECOMMENDED),
+            Use("attribution.principal.id", Requirement.RECOMMENDED),
+            Use("attribution.credential.id", Requirement.RECOMMENDED),
+            Use("attribution.credential.type", Requirement.RECOMMENDED),
+            Use("attribution.action.id", Requirement.REQUIRED),
+            Use("attribution.action.mode", Requirement.RECOMMENDED),
+            Use("attribution.action.effect", Requirement.REQUIRED),
+            Use("attribution.action.arguments.hash", Requirement.REQUIRED),
+            Use("gen_ai.tool.call.arguments", Requirement.OPT_IN),
+            Use("attribution.resource.type", Requirement.RECOMMENDED),
+            Use("attribution.resource.id", Requirement.RECOMMENDED),
+            Use("attribution.view.question", Requirement.RECOMMENDED),
+            Use("attribution.view.tenant.id", Requirement.RECOMMENDED),
+            Use("attribution.view.role", Requirement.RECOMMENDED),
+            Use("attribution.view.authentication", Requirement.RECOMMENDED),
+        )),
         Operation("invoke_agent", "An agent at work, from its input to its answer.", "gen_ai.operation.name == \"invoke_agent\"", (
             Use("gen_ai.operation.name", Requirement.REQUIRED),
             Use("attribution.initiator.type", Requirement.REQUIRED),

@@ -5,6 +5,23 @@
 from enum import StrEnum
 
 
+class ViewRole(StrEnum):
+    """By which role the viewer was let in."""
+
+    VIEWER = "viewer"
+    INVESTIGATOR = "investigator"
+    ADMIN = "admin"
+
+
+class ViewAuthentication(StrEnum):
+    """How the service knew who looked."""
+
+    NONE = "none"
+    TOKEN = "token"
+    SESSION = "session"
+    PROXY = "proxy"
+
+
 class AgentIdentityType(StrEnum):
     """The kind of the workload identity."""
 
