@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from whodid.dashboards.pages import app as pages
 from whodid.processor import adoption, api, health, listener, ports, storage, web
 from whodid.processor.access.middleware import AccessMiddleware
 from whodid.processor.announcement import Announcement, announced
@@ -119,7 +120,7 @@ def _bound(settings: Settings) -> Generator[tuple[socket.socket, socket.socket]]
 
 
 def application(settings: Settings, store: Store, ask: Callable[[], Awaitable[Health]]) -> Starlette:
-    """The API with /healthz and /readyz."""
+    """The API and the pages, with /healthz and /readyz."""
     middleware: list[Middleware] = []
     if ports.is_loopback(settings.api.host):
         # A page from elsewhere must not read the store through a name that it points at this machine.
@@ -127,9 +128,13 @@ def application(settings: Settings, store: Store, ask: Callable[[], Awaitable[He
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=names))
     middleware.append(Middleware(AccessMiddleware, settings))
     return Starlette(
-        routes=[*health.routes(ask), *api.routes(store, settings.api)],
+        routes=[
+            *health.routes(ask),
+            *api.routes(store, settings.api),
+            *pages.routes(store, settings.api, ask),
+        ],
         middleware=middleware,
-        exception_handlers={HTTPException: api.unrouted, Exception: api.bug},
+        exception_handlers={HTTPException: pages.lost, Exception: api.bug},
     )
 
 

@@ -1,0 +1,153 @@
+"""The pages' routes: each page whole, one panel of it for htmx, and the SQL behind a question."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from whodid.dashboards.pages import live
+from whodid.dashboards.pages.asking import Asked, Asker
+from whodid.dashboards.pages.catalogue import PAGES
+from whodid.dashboards.pages.links import Links
+from whodid.dashboards.pages.page import DEFAULT_SINCE, Look, Page, Panel
+from whodid.dashboards.pages.rendering import STATIC, render
+from whodid.processor import api
+from whodid.processor.access.viewer import viewer_of
+from whodid.processor.errors import WhodidError
+from whodid.store.questions import QUESTIONS
+from whodid.store.questions.asking import RESERVED
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+
+    from whodid.processor.health import Health
+    from whodid.processor.settings import ApiSettings
+    from whodid.store import Store
+
+_KEPT_S = 365 * 24 * 3600
+_LOST = WhodidError("there is no such page", "the menu has all pages; the search takes any id")
+
+
+def routes(store: Store, settings: ApiSettings, ask: Callable[[], Awaitable[Health]]) -> list[BaseRoute]:
+    """Every page, answered from `store`. `ask` tells how many spans are stored, for live updates."""
+    asker = Asker(store, settings, asyncio.Semaphore(settings.max_concurrent_questions))
+    return [
+        *(Route(page.path, _endpoint(asker, page)) for page in PAGES),
+        Route("/questions/{name}/sql", _statements(asker)),
+        Route("/events", live.endpoint(ask)),
+        Mount("/static", _Static(directory=STATIC)),
+    ]
+
+
+def is_for_people(request: Request) -> bool:
+    """Whether a browser asks, and not a program for the API."""
+    path = request.url.path
+    return "text/html" in request.headers.get("accept", "") and not path.startswith(("/api/", "/static/"))
+
+
+def refused(request: Request, status: int, error: WhodidError) -> Response:
+    """Why a page is not there, as a page."""
+    return _html("refused.html", _frame(request, "Not here") | {"error": error}, status)
+
+
+async def lost(request: Request, error: Exception) -> Response:
+    """A path that is not there: a page for people, a problem for programs."""
+    if not is_for_people(request):
+        return await api.unrouted(request, error)
+    return refused(request, error.status_code if isinstance(error, HTTPException) else 500, _LOST)
+
+
+class _Static(StaticFiles):
+    """Files whose address changes with their content."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["cache-control"] = f"public, max-age={_KEPT_S}, immutable"
+        return response
+
+
+def _endpoint(asker: Asker, page: Page) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        look = Look(request, Links(request.query_params.get("tenant")))
+        wanted = request.query_params.get("panel") if "hx-request" in request.headers else None
+        if wanted is not None:
+            panel = next((each for each in page.panels if each.name == wanted), None)
+            if panel is None:
+                return refused(request, 404, _LOST)
+            return await _one(asker, look, page, panel)
+        return await _whole(asker, look, page)
+
+    return endpoint
+
+
+async def _whole(asker: Asker, look: Look, page: Page) -> Response:
+    # Without JavaScript nothing comes later: `?all=1`, which the page then offers, asks everything at once.
+    now = [panel for panel in page.panels if not panel.lazy or look.get("all")]
+    asked = await asker.panels(look, now)
+    context = _frame(look.request, page.title(look)) | _of_page(look, page) | page.more(look)
+    template = page.template
+    first = next((each for each in asked.values() if each is not None), None)
+    status = _status(first) if len(page.panels) == 1 or page.path.count("{") else 200
+    return _html(template, context | {"asked": asked}, status)
+
+
+async def _one(asker: Asker, look: Look, page: Page, panel: Panel) -> Response:
+    asked = await asker.panels(look, [panel])
+    context = _frame(look.request, page.title(look)) | _of_page(look, page) | page.more(look)
+    return _html("fragment.html", context | {"asked": asked, "panel": panel})
+
+
+def _status(asked: Asked | None) -> int:
+    return api.refusal(asked.error).status_code if asked is not None and asked.error is not None else 200
+
+
+def _statements(asker: Asker) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        question = QUESTIONS.get(request.path_params["name"])
+        if question is None:
+            return refused(request, 404, _LOST)
+        given = [(name, text) for name, text in request.query_params.multi_items() if name not in RESERVED]
+        asked = await asker.ask(request, question, given)
+        context = _frame(request, f"The query behind {question.name}")
+        return _html("statements.html", context | {"asked": asked}, _status(asked))
+
+    return endpoint
+
+
+def _frame(request: Request, title: str) -> dict[str, Any]:
+    """What every page has around it."""
+    return {
+        "title": title,
+        "links": Links(request.query_params.get("tenant")),
+        "menu": [page for page in PAGES if page.in_menu],
+        "path": request.url.path,
+        "viewer": viewer_of(request),
+        "page": None,
+    }
+
+
+def _of_page(look: Look, page: Page) -> dict[str, Any]:
+    request = look.request
+    here = [(name, text) for name, text in request.query_params.multi_items() if name != "panel"]
+    chosen = look.get("since") or ("" if look.get("until") else DEFAULT_SINCE)
+
+    def with_(**changes: str) -> str:
+        """This page's address with some parameters changed; an empty text takes one away."""
+        names = {name.replace("__", "."): text for name, text in changes.items()}
+        kept = [(name, text) for name, text in here if name not in names]
+        return look.links.to(request.url.path, [*kept, *((n, t) for n, t in names.items() if t)])
+
+    return {"page": page, "look": look, "with_": with_, "since": chosen, "until": look.get("until")}
+
+
+def _html(template: str, context: Mapping[str, Any], status: int = 200) -> Response:
+    # A page and its fragments have one address.
+    return HTMLResponse(render(template, context), status, {"vary": "HX-Request"})

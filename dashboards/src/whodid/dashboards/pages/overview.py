@@ -1,0 +1,64 @@
+"""The overview: what agents did, what nobody answers for, what is new, what the validator found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whodid.dashboards.pages.page import Given, Page, Panel
+from whodid.store.questions import QUESTIONS
+
+if TYPE_CHECKING:
+    from whodid.dashboards.pages.page import Look
+
+
+def _over_time(look: Look) -> Given:
+    return [("by", "enforcement"), ("step", "hour"), ("limit", "1000"), *look.period()]
+
+
+def _by_agent(look: Look) -> Given:
+    return [
+        *(("by", each) for each in ("agent", "mode", "decision")),
+        ("limit", "20"),
+        *look.period(),
+        *look.page("by-agent"),
+    ]
+
+
+def _unattributed(look: Look) -> Given:
+    return [("limit", "10"), *look.period(), *look.page("unattributed")]
+
+
+OVERVIEW = Page(
+    name="overview",
+    path="/",
+    title=lambda _look: "Overview",
+    in_menu="Overview",
+    about="What the agents did, for whom, and what nobody answers for.",
+    has_period=True,
+    template="overview.html",
+    panels=(
+        Panel(
+            name="over-time",
+            title="Actions over time",
+            question=QUESTIONS["overview"],
+            parameters=_over_time,
+            template="panels/over_time.html",
+            live=True,
+        ),
+        Panel(
+            name="by-agent",
+            title="By agent, mode and decision",
+            question=QUESTIONS["overview"],
+            parameters=_by_agent,
+            live=True,
+            template="panels/by_agent.html",
+        ),
+        Panel(
+            name="unattributed",
+            title="Nobody answers for",
+            question=QUESTIONS["unattributed"],
+            parameters=_unattributed,
+            lazy=True,
+        ),
+    ),
+)

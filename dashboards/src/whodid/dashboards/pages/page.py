@@ -1,0 +1,91 @@
+"""What a page is: an address, and panels, each of which is one question with its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from whodid.dashboards.pages.links import Links
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from whodid.store.questions import AnyQuestion
+
+Given = list[tuple[str, str]]
+"""Parameters of a question as texts, as in a query string."""
+
+DEFAULT_SINCE = "24h"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One viewing of a page: what its address says."""
+
+    request: Request
+    links: Links
+
+    def get(self, name: str, default: str = "") -> str:
+        """A parameter of the address, or a part of its path."""
+        in_path: Any = self.request.path_params.get(name)
+        return str(in_path) if in_path is not None else self.request.query_params.get(name, default)
+
+    def many(self, name: str) -> list[str]:
+        return [text for text in self.request.query_params.getlist(name) if text]
+
+    def period(self, default: str = DEFAULT_SINCE) -> Given:
+        """`since` and `until` as the address has them. `default`: since when, where it says neither."""
+        since, until = self.get("since"), self.get("until")
+        if not since and not until and default:
+            since = default
+        return [(name, text) for name, text in (("since", since), ("until", until)) if text]
+
+    def given(self, *names: str) -> Given:
+        """Those parameters of the address that are not empty, each as often as it comes."""
+        return [(name, text) for name in names for text in self.many(name)]
+
+    def page(self, panel: str) -> Given:
+        """Where a listing goes on, if the address says so: each panel has a cursor of its own."""
+        cursor = self.get(f"{panel}.cursor")
+        return [("cursor", cursor)] if cursor else []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """One question on a page."""
+
+    name: str
+    """Unique on its page, in kebab-case."""
+    title: str
+    question: AnyQuestion
+    parameters: Callable[[Look], Given | None]
+    """What it is asked with; None where the address does not ask it."""
+    template: str = "panels/answer.html"
+    """Gets `asked`; the standard one shows facts and tables of any answer."""
+    lazy: bool = False
+    """Asked by the browser after the page is there."""
+    live: bool = False
+    """Asked again when new spans were stored."""
+    wide: bool = True
+    """Over the whole width, or half of it where there is room."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page. `PAGES` has them all."""
+
+    name: str
+    path: str
+    """With Starlette's parameters: `/trace/{id}`."""
+    title: Callable[[Look], str]
+    panels: tuple[Panel, ...]
+    template: str = "page.html"
+    in_menu: str = ""
+    """How the menu calls it; empty where it has no place there."""
+    has_period: bool = False
+    """Whether the reader may choose the time that it is about."""
+    about: str = ""
+    """One sentence: what it answers."""
+    more: Callable[[Look], dict[str, Any]] = field(default=lambda _look: {})
+    """What its template needs beside the answers."""
