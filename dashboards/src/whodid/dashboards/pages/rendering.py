@@ -42,6 +42,7 @@ def environment() -> jinja2.Environment:
     }
     cast("dict[str, Any]", made.filters).update(filters)
     cast("dict[str, Any]", made.globals).update(static=static_url, entities=ENTITIES, as_table=table)
+    return made
 
 
 def render(template: str, context: Mapping[str, Any]) -> str:
