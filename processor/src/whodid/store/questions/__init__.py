@@ -15,6 +15,7 @@ from whodid.store.questions import overview as _overview
 from whodid.store.questions import replay as _replay
 from whodid.store.questions import tool_changed as _tool_changed
 from whodid.store.questions import trace as _trace
+from whodid.store.questions import traces as _traces
 from whodid.store.questions import unattributed as _unattributed
 from whodid.store.questions import who as _who
 from whodid.store.questions.cursor import CursorError
@@ -26,6 +27,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
     for question in (
         _who.QUESTION,
         _trace.QUESTION,
+        _traces.QUESTION,
         _chain.QUESTION,
         _credential.QUESTION,
         _blast_radius.QUESTION,

@@ -1,0 +1,100 @@
+"""The question *traces*: which traces are the newest, and what is in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from whodid.store.questions.evidence import said
+from whodid.store.questions.question import Listing, Period, Question
+from whodid.store.questions.spans import NO_PARENT, in_traces, rfc3339
+from whodid.store.records import Answer, Record
+
+if TYPE_CHECKING:
+    from whodid.store.reader import Reader
+
+MAX_TRACES = 1_000
+_SPANS_LOOKED_AT = 50
+"""So many of the newest spans are looked at for each trace that is told: most traces have fewer."""
+_NS_PER_MS = 1_000_000
+
+
+class TracesParameters(Period):
+    """What `traces` is asked with."""
+
+    limit: int = Field(default=20, ge=1, le=MAX_TRACES, description="How many traces are told at most.")
+
+
+class Trace(Record):
+    """One trace; what is counted is counted over all of it, also outside of the period."""
+
+    trace_id: str
+    started_at: str
+    """RFC 3339, UTC: of its earliest span."""
+    duration_ms: float
+    """From the beginning of its earliest span to the end of its latest, by the clocks that they have."""
+    first_span_id: str
+    first_span_name: str
+    """Of the span without a parent, or of the earliest where every one names a parent."""
+    service: str
+    agents: Answer
+    principals: Answer
+    span_count: int
+    ran_count: int
+    """Spans of actions that ran."""
+    blocked_count: int
+    error_count: int
+    begins_elsewhere: bool
+    """Every span that is here names a parent: how it began is not in the store."""
+
+
+class Traces(Listing[Trace]):
+    """The traces, the one with the newest span first."""
+
+
+def traces(reader: Reader, parameters: TracesParameters) -> Traces:
+    """The traces of the period with the newest spans.
+
+    Raises QueryTooBroadError and StoreUnavailableError.
+    """
+    looked_at = parameters.limit * _SPANS_LOOKED_AT
+    found = reader.rows(
+        "traces", {**parameters.bounds(), "span_limit": looked_at, "limit": parameters.limit + 1}
+    )
+    told = [row["trace"] for row in found[: parameters.limit]]
+    if not told:
+        return Traces(items=[], gaps=[])
+    facts = {row["trace"]: row for row in reader.rows("traces_facts", in_traces(reader, told))}
+    items = [_trace(facts[trace]) for trace in told if trace in facts]
+    return Traces(items=items, gaps=_gaps(found, len(told), looked_at))
+
+
+def _gaps(found: list[dict[str, Any]], told: int, looked_at: int) -> list[str]:
+    if len(found) > told:
+        return ["there are older ones: ask with until, or with a higher limit"]
+    if found[0]["span_count"] == looked_at:
+        # Long traces took up all that is looked at.
+        return [f"only the newest {looked_at} spans were looked at: there may be older traces"]
+    return []
+
+
+def _trace(row: dict[str, Any]) -> Trace:
+    return Trace(
+        trace_id=row["trace"],
+        started_at=rfc3339(row["start_ns"]),
+        duration_ms=(row["end_ns"] - row["start_ns"]) / _NS_PER_MS,
+        first_span_id=row["first_span"],
+        first_span_name=row["first_name"],
+        service=row["service"],
+        agents=said(row["agents"]),
+        principals=said(row["principals"]),
+        span_count=row["span_count"],
+        ran_count=row["ran_count"],
+        blocked_count=row["blocked_count"],
+        error_count=row["error_count"],
+        begins_elsewhere=row["first_parent"] != NO_PARENT,
+    )
+
+
+QUESTION = Question("traces", "Which traces are the newest?", TracesParameters, Traces, traces)
