@@ -131,7 +131,7 @@ def application(settings: Settings, store: Store, ask: Callable[[], Awaitable[He
         routes=[
             *health.routes(ask),
             *api.routes(store, settings.api),
-            *pages.routes(store, settings.api, ask),
+            *pages.routes(store, settings, ask),
         ],
         middleware=middleware,
         exception_handlers={HTTPException: pages.lost, Exception: api.bug},

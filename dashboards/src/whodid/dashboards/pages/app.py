@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from whodid.processor.health import Health
-    from whodid.processor.settings import ApiSettings
+    from whodid.processor.settings import Settings
     from whodid.store import Store
 
 _KEPT_S = 365 * 24 * 3600
 _LOST = WhodidError("there is no such page", "the menu has all pages; the search takes any id")
 
 
-def routes(store: Store, settings: ApiSettings, ask: Callable[[], Awaitable[Health]]) -> list[BaseRoute]:
+def routes(store: Store, settings: Settings, ask: Callable[[], Awaitable[Health]]) -> list[BaseRoute]:
     """Every page, answered from `store`. `ask` tells how many spans are stored, for live updates."""
-    asker = Asker(store, settings, asyncio.Semaphore(settings.max_concurrent_questions))
+    asker = Asker(store, settings, asyncio.Semaphore(settings.api.max_concurrent_questions))
     return [
         *(Route(page.path, _endpoint(asker, page)) for page in PAGES),
         Route("/questions/{name}/sql", _statements(asker)),
@@ -93,10 +93,10 @@ async def _whole(asker: Asker, look: Look, page: Page) -> Response:
     now = [panel for panel in page.panels if not panel.lazy or look.get("all")]
     asked = await asker.panels(look, now)
     context = _frame(look.request, page.title(look)) | _of_page(look, page) | page.more(look)
-    template = page.template
+    # A page about one thing is not there where the thing is not; one of many panels says so in its place.
     first = next((each for each in asked.values() if each is not None), None)
-    status = _status(first) if len(page.panels) == 1 or page.path.count("{") else 200
-    return _html(template, context | {"asked": asked}, status)
+    status = _status(first) if len(page.panels) == 1 or "{" in page.path else 200
+    return _html(page.template, context | {"asked": asked, "endpoint": asker.endpoint}, status)
 
 
 async def _one(asker: Asker, look: Look, page: Page, panel: Panel) -> Response:

@@ -10,7 +10,7 @@ from pydantic_core import to_jsonable_python
 from starlette.concurrency import run_in_threadpool
 
 from whodid.dashboards.pages.links import Links
-from whodid.processor import api
+from whodid.processor import api, ports
 from whodid.processor.access.gate import admit
 from whodid.processor.errors import WhodidError
 from whodid.store.questions.asking import parse
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from whodid.dashboards.pages.page import Given, Look, Panel
-    from whodid.processor.settings import ApiSettings
+    from whodid.processor.settings import Settings
     from whodid.store import Store
     from whodid.store.questions import AnyQuestion
     from whodid.store.reader import Statement
@@ -78,8 +78,15 @@ class Asker:
     """Asks the store's questions, at most so many at once."""
 
     store: Store
-    settings: ApiSettings
+    settings: Settings
     turns: asyncio.Semaphore
+
+    @property
+    def endpoint(self) -> str:
+        """Where agents send to; empty where the port is whichever was free, which the service has printed."""
+        receiver = self.settings.receiver
+        host = ports.reachable(receiver.host)
+        return f"http://{ports.at(host, receiver.grpc_port)}" if receiver.grpc_port else ""
 
     async def panels(self, look: Look, panels: list[Panel]) -> dict[str, Asked | None]:
         """All of some panels, side by side. None for one that the address does not ask."""
@@ -97,7 +104,7 @@ class Asker:
         try:
             parameters = parse(question, given)
             admitted = await admit(request, question, parameters, tenant)
-            reader = self.store.reader(admitted, api.limits(self.settings))
+            reader = self.store.reader(admitted, api.limits(self.settings.api))
             async with self.turns:
                 answer = await run_in_threadpool(question.ask, reader, parameters)
         except WhodidError as error:

@@ -24,6 +24,10 @@ def _by_agent(look: Look) -> Given:
     ]
 
 
+def _newest(look: Look) -> Given:
+    return [("limit", "10"), *look.period(default="")]
+
+
 def _unattributed(look: Look) -> Given:
     return [("limit", "10"), *look.period(), *look.page("unattributed")]
 
@@ -37,6 +41,14 @@ OVERVIEW = Page(
     has_period=True,
     template="overview.html",
     panels=(
+        Panel(
+            name="newest",
+            title="The newest traces",
+            question=QUESTIONS["traces"],
+            parameters=_newest,
+            template="panels/newest.html",
+            live=True,
+        ),
         Panel(
             name="over-time",
             title="Actions over time",

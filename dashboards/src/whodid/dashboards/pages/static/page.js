@@ -66,14 +66,24 @@ function turn() {
 
 // --- live: the service says that it has stored something; panels that want to know listen for `stored`
 
+// An empty store's page turns into the first trace.
+async function lookForFirst() {
+  const place = document.querySelector("[data-first-trace]");
+  if (!place) return;
+  const answer = await fetch(place.dataset.firstTrace);
+  const first = answer.ok ? (await answer.json()).items[0] : undefined;
+  if (first) location.assign(place.dataset.tracePage.replace("TRACE", first.trace_id));
+}
+
 function listen() {
-  if (!document.querySelector('[hx-trigger^="stored"]')) return;
+  if (!document.querySelector('[hx-trigger^="stored"], [data-first-trace]')) return;
   const source = new EventSource("/events");
   const told = document.getElementById("live");
-  source.addEventListener("open", () => { told.textContent = "Live"; });
+  source.addEventListener("open", () => { told.textContent = "Live"; lookForFirst(); });
   source.addEventListener("error", () => { told.textContent = "Not live: the service does not answer"; });
   source.addEventListener("stored", () => {
     if (!document.hidden) document.body.dispatchEvent(new CustomEvent("stored"));
+    lookForFirst();
   });
   addEventListener("pagehide", () => source.close());
 }
