@@ -24,6 +24,7 @@ import clickhouse_connect
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks import pages
 from tests.benchmarks.cases import Case, cases
 from tests.benchmarks.incidents import Incident, plant
 from tests.benchmarks.scale import DAYS, Filled, Scale, fill
@@ -91,6 +92,8 @@ class Run:
     filled: Filled
     judged: list[Judged]
     measured: list[Measured]
+    shown: list[pages.Shown]
+    """The pages in a browser, where that was asked for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -120,6 +123,7 @@ def _options() -> argparse.ArgumentParser:
     )
     parser.add_argument("--samples", type=int, default=24, help="about how many ids each case is asked")
     parser.add_argument("--only", metavar="NAME", help="only the cases and incidents whose name begins so")
+    parser.add_argument("--pages", action="store_true", help="also measure each page in a browser")
     parser.add_argument("--json", metavar="FILE", help="also write everything there")
     parser.add_argument(
         "--write", type=Path, metavar="FILE", help=f"put the tables between {BEGIN} and {END}"
@@ -131,7 +135,7 @@ def _options() -> argparse.ArgumentParser:
 def _run(span_count: int, options: argparse.Namespace) -> Run:
     scale = Scale.of(span_count)
     incidents = plant(scale.begin, DAYS)
-    with _stores(options.folder) as (store, client):
+    with _stores(options.folder) as (url, store, client):
         filled = fill(store, client, scale, incidents)
         print(
             f"{filled.span_count:,} spans: {filled.span_count / filled.traffic_s:,.0f} spans/s made",
@@ -144,12 +148,14 @@ def _run(span_count: int, options: argparse.Namespace) -> Run:
             if case.name.startswith(options.only or "") and case.question in QUESTIONS:
                 measured.append(_measure(store, client, case, options.rounds))
                 print(_line(measured[-1]), flush=True)
-    return Run(filled, judged, measured)
+        wanted = options.pages and span_count == options.spans
+        shown = pages.measure(url, client, store.database) if wanted else []
+    return Run(filled, judged, measured, shown)
 
 
 @contextmanager
-def _stores(folder: Path | None) -> Generator[tuple[Store, Any]]:
-    """A store and a client for the same ClickHouse, gone at the end of the block."""
+def _stores(folder: Path | None) -> Generator[tuple[str, Store, Any]]:
+    """A ClickHouse's URL, a store and a client for it, gone at the end of the block."""
     library: Any = clickhouse_connect
     with (
         tempfile.TemporaryDirectory(prefix="questions-", dir=folder, ignore_cleanup_errors=True) as inside,
@@ -163,7 +169,7 @@ def _stores(folder: Path | None) -> Generator[tuple[Store, Any]]:
             send_receive_timeout=CLIENT_TIMEOUT_S,
         )
         try:
-            yield store, client
+            yield server.url, store, client
         finally:
             client.close()
             store.close()
@@ -285,10 +291,17 @@ def _write(page: Path, runs: Sequence[Run]) -> None:
             f"{_sizes(filled)}.",
             "",
         ]
-    text = page.read_text()
-    before, _, rest = text.partition(BEGIN)
+    _put(page, lines, BEGIN, END)
+    shown = [each for run in runs for each in run.shown]
+    if shown:
+        spans = f"{runs[-1].filled.span_count:,} spans; milliseconds, medians of {pages.VISITS - 1} visits:"
+        _put(page, [spans, "", *pages.table(shown), ""], pages.BEGIN, pages.END)
+
+
+def _put(page: Path, lines: Sequence[str], begin: str, end: str) -> None:
+    before, _, rest = page.read_text().partition(begin)
     table = "\n".join(lines)
-    page.write_text(f"{before}{BEGIN}\n{table}{END}{rest.partition(END)[2]}")
+    page.write_text(f"{before}{begin}\n{table}{end}{rest.partition(end)[2]}")
 
 
 if __name__ == "__main__":
