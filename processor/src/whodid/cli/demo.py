@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from whodid.processor.announcement import Announcement
     from whodid.store.records import WhoRecord
 
 USER = "alice@acme.example"
@@ -42,6 +43,8 @@ class Service:
     """A running service: where to ask it, and where to send to."""
 
     data_dir: Path
+    api: str
+    """Where its pages are, too."""
     otlp_grpc: str
     process: subprocess.Popen[bytes] | None
     """Ours, if we started it."""
@@ -75,7 +78,7 @@ def command(once: bool, data_dir: Path | None) -> None:
         calls = _run_agents(service)
         _print_answers(service, calls)
         if service.process is not None and not once and sys.stdout.isatty():
-            _stay(service)
+            _stay(service, calls)
 
 
 def _data_dir(given: Path | None) -> Path:
@@ -91,7 +94,7 @@ def _service(data_dir: Path, *, free_ports: bool) -> Generator[Service]:
 
     if (running := announcement.read(data_dir)) is not None:
         _say(f"using the service that runs on {data_dir}")
-        yield Service(data_dir, running.otlp_grpc, None)
+        yield Service(data_dir, running.api, running.otlp_grpc, None)
         return
     _say("starting `whodid up` …")
     ports = ["--grpc-port", "0", "--http-port", "0", "--api-port", "0"] if free_ports else []
@@ -104,19 +107,20 @@ def _service(data_dir: Path, *, free_ports: bool) -> Generator[Service]:
             start_new_session=True,  # Ctrl-C is ours to pass on: a second signal would cut its draining short
         )
         try:
-            yield Service(data_dir, _wait_for_start(process, data_dir, log), process)
+            running = _wait_for_start(process, data_dir, log)
+            yield Service(data_dir, running.api, running.otlp_grpc, process)
         finally:
             _stop(process)
 
 
-def _wait_for_start(process: subprocess.Popen[bytes], data_dir: Path, log: IO[bytes]) -> str:
+def _wait_for_start(process: subprocess.Popen[bytes], data_dir: Path, log: IO[bytes]) -> Announcement:
     from whodid.processor import announcement
 
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline_s:
         running = announcement.read(data_dir)
         if running is not None and running.pid == process.pid:
-            return running.otlp_grpc
+            return running
         if process.poll() is not None:
             cause, hint = _its_error(log)
             raise _failure(f"`whodid up` did not start: {cause}", hint)
@@ -203,8 +207,8 @@ def _wait_for(service: Service, call_id: str) -> WhoRecord:
     )
 
 
-def _stay(service: Service) -> None:
-    """Waits for Ctrl-C, or for the service's end."""
+def _stay(service: Service, calls: dict[str, str]) -> None:
+    """Says where the pages are, and waits for Ctrl-C, or for the service's end."""
     stop = threading.Event()
 
     def on_interrupt(_number: int, _frame: object) -> None:
@@ -214,8 +218,9 @@ def _stay(service: Service) -> None:
     before = signal.signal(signal.SIGINT, on_interrupt)
     try:
         _say(
-            f"\nThe service goes on, and takes OTLP at {service.otlp_grpc}. Ask it from another terminal with"
-            f"\n`whodid who` and `whodid trace` as above{_folder_flag(service)}. Ctrl-C stops it."
+            f"\nIn a browser: {service.api} has it all, and {service.api}/action/{calls['approved']}"
+            f"\nis the approved action. It takes OTLP at {service.otlp_grpc}, and goes on until Ctrl-C."
+            f"\nAnother terminal can ask it with `whodid who` as above{_folder_flag(service)}."
         )
         while service.process is not None and service.process.poll() is None and not stop.wait(0.2):
             pass
