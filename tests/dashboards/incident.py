@@ -46,6 +46,7 @@ def requests() -> list[bytes]:
     """Everything, as OTLP requests."""
     return [
         *_by_service(_the_incident()),
+        request(_old_approval(), service="mail"),
         request(*_export(), service="nightly-export"),
         request(*_more_approvals(), service="support"),
         request(*_contradictions(), service="support"),
@@ -260,23 +261,26 @@ def _export() -> list[Sent]:
     ]
 
 
+def _old_approval() -> Sent:
+    """Of the tool that sends mail, as it was defined before."""
+    return approval(
+        -40,
+        "approval-mail-old",
+        "granted",
+        GEN_AI_TOOL_NAME="send_mail",
+        ATTRIBUTION_TOOL_DEFINITION_HASH=OLD_TOOL,
+        ATTRIBUTION_APPROVAL_CONTEXT_HASH=ARGUMENTS[1],
+    )
+
+
 def _more_approvals() -> list[Sent]:
     earlier = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(BEGAN_NS / 1e9))
-    definition: Said = {"GEN_AI_TOOL_NAME": "send_mail", "ATTRIBUTION_TOOL_DEFINITION_HASH": OLD_TOOL}
+    nobody: Said = {"ATTRIBUTION_APPROVAL_APPROVER_ID": ""}
     return [
-        approval(
-            -40, "approval-mail-old", "granted", ATTRIBUTION_APPROVAL_CONTEXT_HASH=ARGUMENTS[1], **definition
-        ),
         approval(10, "approval-unused", "granted"),
         approval(11, "approval-refused", "refused"),
-        approval(12, "approval-waiting", "requested", ATTRIBUTION_APPROVAL_APPROVER_ID=""),
-        approval(
-            13,
-            "approval-expired",
-            "requested",
-            ATTRIBUTION_APPROVAL_NOT_AFTER=earlier,
-            ATTRIBUTION_APPROVAL_APPROVER_ID="",
-        ),
+        approval(12, "approval-waiting", "requested", **nobody),
+        approval(13, "approval-expired", "requested", ATTRIBUTION_APPROVAL_NOT_AFTER=earlier, **nobody),
     ]
 
 
