@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -14,10 +15,11 @@ from whodid.dashboards.pages import live
 from whodid.dashboards.pages.asking import Asked, Asker
 from whodid.dashboards.pages.catalogue import PAGES
 from whodid.dashboards.pages.links import Links
-from whodid.dashboards.pages.page import DEFAULT_SINCE, Look, Page, Panel
+from whodid.dashboards.pages.page import Look, Page, Panel
 from whodid.dashboards.pages.rendering import STATIC, render
 from whodid.processor import api
-from whodid.processor.access.viewer import viewer_of
+from whodid.processor.access import csrf, forms
+from whodid.processor.access.viewer import ForbiddenError, viewer_of
 from whodid.processor.errors import WhodidError
 from whodid.store.questions import QUESTIONS
 from whodid.store.questions.asking import RESERVED
@@ -40,7 +42,10 @@ def routes(store: Store, settings: Settings, ask: Callable[[], Awaitable[Health]
     """Every page, answered from `store`. `ask` tells how many spans are stored, for live updates."""
     asker = Asker(store, settings, asyncio.Semaphore(settings.api.max_concurrent_questions))
     return [
-        *(Route(page.path, _endpoint(asker, page)) for page in PAGES),
+        *(
+            Route(page.path, _endpoint(asker, page), methods=["GET", "POST"] if page.takes_form else ["GET"])
+            for page in PAGES
+        ),
         Route("/questions/{name}/sql", _statements(asker)),
         Route("/events", live.endpoint(ask)),
         Mount("/static", _Static(directory=STATIC)),
@@ -76,7 +81,11 @@ class _Static(StaticFiles):
 
 def _endpoint(asker: Asker, page: Page) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        look = Look(request, Links(request.query_params.get("tenant")))
+        links = Links(request.query_params.get("tenant"))
+        try:
+            look = Look(request, links, await _posted(asker, request))
+        except WhodidError as error:
+            return refused(request, 403 if isinstance(error, ForbiddenError) else 400, error)
         wanted = request.query_params.get("panel") if "hx-request" in request.headers else None
         if wanted is not None:
             panel = next((each for each in page.panels if each.name == wanted), None)
@@ -88,11 +97,25 @@ def _endpoint(asker: Asker, page: Page) -> Callable[[Request], Awaitable[Respons
     return endpoint
 
 
+async def _posted(asker: Asker, request: Request) -> dict[str, str]:
+    """The fields of the form that is posted, if one is. Raises FormError, and ForbiddenError."""
+    if request.method != "POST":
+        return {}
+    fields = await forms.form(request, asker.settings.api.max_body_bytes)
+    csrf.check_csrf(request, fields.pop(csrf.FIELD, ""))
+    return fields
+
+
 async def _whole(asker: Asker, look: Look, page: Page) -> Response:
+    before = {}
+    if page.before is not None:
+        before = await page.before(look, functools.partial(asker.ask, look.request))
+        if isinstance(before, str):
+            return RedirectResponse(before, 303)
     # Without JavaScript nothing comes later: `?all=1`, which the page then offers, asks everything at once.
     now = [panel for panel in page.panels if not panel.lazy or look.get("all")]
     asked = await asker.panels(look, now)
-    context = _frame(look.request, page.title(look)) | _of_page(look, page) | page.more(look)
+    context = _frame(look.request, page.title(look)) | _of_page(look, page) | page.more(look) | before
     # A page about one thing is not there where the thing is not; one of many panels says so in its place.
     first = next((each for each in asked.values() if each is not None), None)
     status = _status(first) if len(page.panels) == 1 or "{" in page.path else 200
@@ -137,7 +160,7 @@ def _frame(request: Request, title: str) -> dict[str, Any]:
 def _of_page(look: Look, page: Page) -> dict[str, Any]:
     request = look.request
     here = [(name, text) for name, text in request.query_params.multi_items() if name != "panel"]
-    chosen = look.get("since") or ("" if look.get("until") else DEFAULT_SINCE)
+    chosen = look.get("since") or ("" if look.get("until") else page.since)
 
     def with_(**changes: str) -> str:
         """This page's address with some parameters changed; an empty text takes one away."""
@@ -145,7 +168,14 @@ def _of_page(look: Look, page: Page) -> dict[str, Any]:
         kept = [(name, text) for name, text in here if name not in names]
         return look.links.to(request.url.path, [*kept, *((n, t) for n, t in names.items() if t)])
 
-    return {"page": page, "look": look, "with_": with_, "since": chosen, "until": look.get("until")}
+    return {
+        "page": page,
+        "look": look,
+        "with_": with_,
+        "since": chosen,
+        "until": look.get("until"),
+        "csrf_token": csrf.csrf_token(request),
+    }
 
 
 def _html(template: str, context: Mapping[str, Any], status: int = 200) -> Response:

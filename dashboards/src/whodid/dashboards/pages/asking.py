@@ -10,7 +10,7 @@ from pydantic_core import to_jsonable_python
 from starlette.concurrency import run_in_threadpool
 
 from whodid.dashboards.pages.links import Links
-from whodid.processor import api, ports
+from whodid.processor import api, ports, posted
 from whodid.processor.access.gate import admit
 from whodid.processor.errors import WhodidError
 from whodid.store.questions.asking import parse
@@ -36,6 +36,12 @@ class Asked:
     answer: Any = None
     error: WhodidError | None = None
     statements: list[Statement] = field(default_factory=list["Statement"])
+
+    @property
+    def fits_address(self) -> bool:
+        """Whether the question can be asked by a link; if not, the API takes it as a POST."""
+        length = sum(len(name) + len(text) for name, text in self.given)
+        return length <= posted.MAX_IN_ADDRESS_CHARACTERS
 
     @property
     def json_url(self) -> str:

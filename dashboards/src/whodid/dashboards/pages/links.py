@@ -38,6 +38,7 @@ _COLUMNS = {
 
 _ACTIONS = frozenset(("action_id", "span_id"))
 _TRACES = frozenset(("trace_id",))
+_TASKS = frozenset(("task", "task_id"))
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -78,6 +79,15 @@ class Links:
     def replay(self, session: str) -> str:
         return self.to("/replay", [("session", session)])
 
+    def search(self, pairs: Pairs = ()) -> str:
+        return self.to("/search", pairs)
+
+    def decision(self, id_: str) -> str:
+        return self.to("/decisions", [("id", id_)])
+
+    def approval(self, id_: str) -> str:
+        return self.to("/approvals", [("id", id_)])
+
     def question(self, name: str, pairs: Pairs = ()) -> str:
         return self.to(f"/questions/{name}", pairs)
 
@@ -99,5 +109,11 @@ class Links:
             return self.trace(text)
         if last in _ACTIONS:
             return self.action(text)
+        if last in _TASKS:
+            return self.search([("task", text)])
+        if last == "decision_id":
+            return self.decision(text)
+        if last == "approval_id":
+            return self.approval(text)
         kind = _COLUMNS.get(column) or _COLUMNS.get(last)
         return self.entity(kind, text) if kind else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from whodid.dashboards.pages.links import Links
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from whodid.dashboards.pages.asking import Asked
     from whodid.store.questions import AnyQuestion
 
 Given = list[tuple[str, str]]
@@ -25,6 +26,8 @@ class Look:
 
     request: Request
     links: Links
+    form: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The fields of the form that was posted; empty where none was."""
 
     def get(self, name: str, default: str = "") -> str:
         """A parameter of the address, or a part of its path."""
@@ -49,6 +52,10 @@ class Look:
         """Where a listing goes on, if the address says so: each panel has a cursor of its own."""
         cursor = self.get(f"{panel}.cursor")
         return [("cursor", cursor)] if cursor else []
+
+
+Ask = Callable[["AnyQuestion", Given], Awaitable["Asked"]]
+"""Asks a question for the viewer of the page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +92,13 @@ class Page:
     """How the menu calls it; empty where it has no place there."""
     has_period: bool = False
     """Whether the reader may choose the time that it is about."""
+    since: str = DEFAULT_SINCE
+    """Since when it tells, where the reader has chosen no time."""
     about: str = ""
     """One sentence: what it answers."""
+    before: Callable[[Look, Ask], Awaitable[str | dict[str, Any]]] | None = None
+    """Asked before the panels: an address that the reader is led to instead, or what its template needs."""
+    takes_form: bool = False
+    """Whether a form on it is posted, for a text that is too long for an address. The answer is the page."""
     more: Callable[[Look], dict[str, Any]] = field(default=lambda _look: {})
     """What its template needs beside the answers."""
