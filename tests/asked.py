@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 
 from tests.spans import Sent, attribution, request
 from whodid.processor import pipeline, settings
+from whodid.processor.access.wiring import Access
 from whodid.processor.health import Health
 from whodid.processor.service import application
 from whodid.store import Store
@@ -54,6 +55,10 @@ def app(store: Store, tmp_path: Path, **api: Any) -> Starlette:
     async def ask() -> Health:
         raise NotImplementedError
 
+    async def accept(_body: bytes) -> None:
+        """Views of content are on record, as far as these tests mind."""
+
     health: Callable[[], Awaitable[Health]] = ask
     overrides: dict[str, Any] = {"data_dir": tmp_path, "api": api}
-    return application(settings.load(overrides), store, health)
+    loaded = settings.load(overrides)
+    return application(loaded, store, health, Access(loaded, accept))

@@ -16,6 +16,8 @@ from whodid.processor.errors import WhodidError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pydantic import SecretStr
+
     from whodid.processor.settings import Settings
     from whodid.store import Store
     from whodid.store.questions.question import Parameters, Question
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from whodid.store.records import Record
 
 TIMEOUT_S = 60
+_UNKNOWN_HINT = (
+    "WHODID_ACCESS__TOKEN has to be a token that `whodid tokens create` made and that is still good"
+)
 
 ParametersT = TypeVar("ParametersT", bound="Parameters")
 AnswerT = TypeVar("AnswerT", bound="Record")
@@ -59,7 +64,7 @@ def source(data_dir: Path | None, tenant: str | None = None) -> Generator[Source
     loaded = settings.load({"data_dir": data_dir} if data_dir else {})
     running = announcement.read(loaded.data_dir)
     if running is not None:
-        yield _Service(running.api, tenant)
+        yield _Service(running.api, tenant, loaded.access.token)
         return
     with opened(loaded) as store:
         yield _Opened(store, tenant)
@@ -109,6 +114,7 @@ class _Service:
 
     api: str
     tenant: str | None
+    token: SecretStr
 
     def ask(self, question: Question[ParametersT, AnswerT], parameters: ParametersT) -> AnswerT:
         return question.answer.model_validate(self._get(question.name, parameters))
@@ -129,12 +135,16 @@ class _Service:
         said = [*texts(parameters), *more]
         if self.tenant is not None:
             said.append(("tenant", self.tenant))
-        return _get(f"{self.api}/api/v1/{name}?{urlencode(said)}")
+        return _get(f"{self.api}/api/v1/{name}?{urlencode(said)}", self.token)
 
 
-def _get(url: str) -> Any:
+def _get(url: str, token: SecretStr) -> Any:
+    request = urllib.request.Request(url)  # noqa: S310 - the service's own address
+    if token.get_secret_value():
+        # Not to wherever the answer might send us on.
+        request.add_unredirected_header("authorization", f"Bearer {token.get_secret_value()}")
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:  # noqa: S310 - the service's own address
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310
             return json.load(response)
     except urllib.error.HTTPError as error:
         raise _problem(error) from None
@@ -155,6 +165,8 @@ def _problem(error: urllib.error.HTTPError) -> WhodidError:
         cause, hint = str(body["title"]), str(body["hint"])
     except (ValueError, KeyError, TypeError):
         return WhodidError(f"the service answered {error.code}", "see what `whodid up` printed")
+    if error.code == 401:
+        return WhodidError(f"the service does not know who asks: {cause}", _UNKNOWN_HINT)
     if error.code == 409:
         return AmbiguousIdError(cause, hint, [Candidate.model_validate(each) for each in body["candidates"]])
     if body.get("type") == "urn:whodid:problem:unknown-id":

@@ -6,6 +6,7 @@ import dataclasses
 import email.utils
 import json
 import logging
+import os
 import sys
 import time
 import urllib.error
@@ -23,6 +24,7 @@ from whodid.instrumentation.scopes import error_type
 from whodid.instrumentation.selfcheck import Finding, Level
 
 DEFAULT_API: Final = "http://127.0.0.1:8600"
+CREDENTIAL_VARIABLE: Final = "WHODID_ACCESS__TOKEN"
 PRINCIPAL: Final = "whodid-doctor"
 SPAN: Final = "whodid doctor"
 ASK_TIMEOUT_S: Final = 10
@@ -191,12 +193,17 @@ def _stored(api: str, trace_id: str, wait_s: float) -> Finding:
 def _ask(url: str) -> dict[str, Any] | Finding | None:
     """The API's answer; None where it does not know the trace yet."""
     try:
-        with urllib.request.urlopen(url, timeout=ASK_TIMEOUT_S) as answer:  # noqa: S310 the user's address
+        request = urllib.request.Request(url)  # noqa: S310 the user's address
+        if token := os.environ.get(CREDENTIAL_VARIABLE):
+            request.add_unredirected_header("authorization", f"Bearer {token}")
+        with urllib.request.urlopen(request, timeout=ASK_TIMEOUT_S) as answer:  # noqa: S310
             return json.load(answer)
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return None
-        hint = "see the service's log; it may want credentials that this command does not have"
+        hint = "see the service's log"
+        if error.code in (401, 403):
+            hint = f"{CREDENTIAL_VARIABLE} has to be a token of this service (whodid tokens create)"
         return Finding("store", Level.FAILED, f"the API answered {error.code}", hint)
     except (OSError, ValueError) as error:
         return Finding("store", Level.FAILED, f"the API did not answer ({type(error).__name__})", "try again")

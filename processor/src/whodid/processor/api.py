@@ -14,6 +14,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from whodid.processor import openapi, posted
+from whodid.processor.access.audit import AuditError
+from whodid.processor.access.gate import admit
+from whodid.processor.access.headers import put
+from whodid.processor.access.viewer import ForbiddenError
 from whodid.processor.errors import WhodidError
 from whodid.store import Limits, QueryTooBroadError, SqlError, StoreUnavailableError, flat
 from whodid.store.free_sql import SELECT
@@ -37,10 +41,12 @@ _STATUSES: dict[type[WhodidError], int] = {
     posted.BodyTooLongError: 413,
     posted.MediaTypeError: 415,
     SqlError: 400,
+    ForbiddenError: 403,
     UnknownIdError: 404,
     AmbiguousIdError: 409,
     QueryTooBroadError: 422,
     StoreUnavailableError: 503,
+    AuditError: 503,
 }
 _STATEMENTS = TypeAdapter(dict[str, list[Statement]])
 
@@ -94,7 +100,8 @@ def _endpoint(
             if request.method == "POST":
                 own = await posted.parameters(request, question, settings)
             parameters = _within(parse(question, own), settings.max_items)
-            reader = store.reader(common.get("tenant"), limits(settings))
+            tenant = await admit(request, question, parameters, common.get("tenant"))
+            reader = store.reader(tenant, limits(settings))
             async with turns:
                 answer = await run_in_threadpool(question.ask, reader, parameters)
                 return await run_in_threadpool(_written, answer, reader, common)
@@ -190,4 +197,6 @@ async def unrouted(request: Request, error: Exception) -> Response:
 
 async def bug(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
     """What nobody expected; it is in the service's log, and not in the answer."""
-    return problem(500, WhodidError("this is a bug", "the service's log says more"))
+    response = problem(500, WhodidError("this is a bug", "the service's log says more"))
+    put(response.headers)  # no middleware sees this answer
+    return response

@@ -70,6 +70,7 @@ class Ingest:
             max_bytes=settings.spool.max_bytes,
             flush_after_s=settings.spool.flush_after_s,
             flush_after_bytes=settings.spool.flush_after_bytes,
+            flush_after_copied_bytes=settings.limits.max_copied_bytes,
             cursors=[spool.STORE] * stores + [spool.FORWARD] * forwards,
             recovered=recent.recover if recent.enabled else None,
         )
@@ -80,6 +81,7 @@ class Ingest:
             max_in_flight_bytes=settings.receiver.max_in_flight_bytes,
             max_request_bytes=settings.receiver.max_request_bytes,
             max_spans=settings.limits.max_spans,
+            max_copied_bytes=settings.limits.max_copied_bytes,
             telemetry=telemetry.Telemetry(),
             say=say,
             recent=recent,
@@ -118,6 +120,15 @@ class Ingest:
                 await self._grpc.stop(web.CLOSE_TIMEOUT_S)
         finally:
             self._stopping = True
+
+    async def accept(self, body: bytes) -> None:
+        """Takes a request of the service's own; returns when it is durable.
+
+        Raises BusyError and SpoolUnavailableError.
+        """
+        with self._intake.in_hand() as add:
+            add(len(body))
+            await self._intake.accept(body)
 
     async def drain(self) -> int:
         """Delivers what is left, for as long as the settings allow; the bytes that stay in the spool."""

@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,7 +18,10 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from whodid.dashboards.pages import app as pages
 from whodid.processor import adoption, api, health, listener, ports, storage, web
+from whodid.processor.access import authentication, sign_in
+from whodid.processor.access.headers import SecurityHeaders
 from whodid.processor.access.middleware import AccessMiddleware
+from whodid.processor.access.wiring import Access
 from whodid.processor.announcement import Announcement, announced
 from whodid.processor.ingest import Ingest
 from whodid.processor.lock import DataLock
@@ -39,6 +43,7 @@ async def run(settings: Settings, say: Say) -> None:
 
     Raises WhodidError when it cannot start.
     """
+    authentication.check(settings)
     if settings.workers > 1:
         from whodid.processor import supervisor  # only where there is something to supervise
 
@@ -64,9 +69,8 @@ async def _serve(
         return ingest.health()
 
     # The API outlives the receivers: it says that the service is stopping, and what is left.
-    async with web.serving(
-        application(settings, store, ask), sockets[1], max_connections=settings.api.max_connections
-    ):
+    app = application(settings, store, ask, Access(settings, ingest.accept, say))
+    async with web.serving(app, sockets[1], max_connections=settings.api.max_connections):
         async with ingest.serving():
             with announced(settings.data_dir, announcement(settings, ingest.grpc_port, sockets[1])):
                 say(report(settings, store, ingest.health(), ingest.grpc_port, sockets))
@@ -119,23 +123,38 @@ def _bound(settings: Settings) -> Generator[tuple[socket.socket, socket.socket]]
         yield otlp, stack.enter_context(ports.bind(settings.api.host, settings.api.port, "api.port"))
 
 
-def application(settings: Settings, store: Store, ask: Callable[[], Awaitable[Health]]) -> Starlette:
-    """The API and the pages, with /healthz and /readyz."""
-    middleware: list[Middleware] = []
+def application(
+    settings: Settings, store: Store, ask: Callable[[], Awaitable[Health]], access: Access | None = None
+) -> Starlette:
+    """The API and the pages, with /healthz and /readyz.
+
+    `access`: without it nothing would record who saw content, so that none is shown. Raises WhodidError.
+    """
+    access = access or Access(settings)
+    middleware = [Middleware(SecurityHeaders)]
     if ports.is_loopback(settings.api.host):
         # A page from elsewhere must not read the store through a name that it points at this machine.
-        names = ["localhost", "127.0.0.1", "::1", "[::1]", settings.api.host]
+        names = ["localhost", "127.0.0.1", "::1", "[::1]", settings.api.host, *_names(settings.access.origin)]
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=names))
-    middleware.append(Middleware(AccessMiddleware, settings))
-    return Starlette(
+    middleware.append(Middleware(AccessMiddleware, access))
+    app = Starlette(
         routes=[
             *health.routes(ask),
+            *sign_in.routes(access),
             *api.routes(store, settings.api),
             *pages.routes(store, settings, ask),
         ],
         middleware=middleware,
         exception_handlers={HTTPException: pages.lost, Exception: api.bug},
     )
+    app.state.access = access
+    return app
+
+
+def _names(origin: str) -> list[str]:
+    """The host's name by which a proxy may pass requests on; none where there is no such proxy."""
+    host = urlsplit(origin).hostname
+    return [host] if host else []
 
 
 def announcement(settings: Settings, grpc_port: int, api_socket: socket.socket) -> Announcement:
@@ -167,9 +186,9 @@ def report(
         )
     if settings.forward.url:
         lines.append(f"  forwards   to {settings.forward.url}, {settings.forward.protocol}")
-    for name, each in (("receiver.host", host), ("api.host", settings.api.host)):
-        if not ports.is_loopback(each):
-            lines.append(
-                f"warning: {name} is {each}: there is no authentication yet, so whoever reaches it can use it"
-            )
+    lines.insert(4, f"  viewers    {authentication.described(settings)}")
+    if not ports.is_loopback(host):
+        lines.append(
+            f"warning: receiver.host is {host}: senders are not authenticated, so whoever reaches it can send"
+        )
     return "\n".join(lines)

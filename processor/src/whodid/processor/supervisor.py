@@ -13,6 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from whodid.processor import adoption, health, ports, service, storage, web, worker
+from whodid.processor.access.relay import Relay
+from whodid.processor.access.wiring import Access
 from whodid.processor.announcement import announced
 from whodid.processor.errors import WhodidError
 from whodid.processor.health import Health
@@ -81,7 +83,8 @@ async def _serve(
 
     grpc_socket, http_socket, api_socket = sockets
     grpc_port = ports.port_of(grpc_socket)
-    app = service.application(settings, store, ask)
+    relay = Relay(settings.receiver, ports.port_of(http_socket))
+    app = service.application(settings, store, ask, Access(settings, relay.accept, say))
     async with web.serving(app, api_socket, max_connections=settings.api.max_connections):
         runs = [asyncio.create_task(each.run()) for each in workers]
         ready = asyncio.gather(*(each.ready.wait() for each in workers))

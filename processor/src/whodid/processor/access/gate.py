@@ -9,6 +9,7 @@ from whodid.processor.access.viewer import Role, viewer_of
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from whodid.processor.access.wiring import Access
     from whodid.store.questions import AnyQuestion
     from whodid.store.questions.question import Parameters
 
@@ -20,12 +21,15 @@ SQL = "sql"
 async def admit(request: Request, question: AnyQuestion, parameters: Parameters, tenant: str | None) -> str:
     """The tenant that the viewer may ask this about. Called before each question, by the API and by pages.
 
-    `tenant`: the one that the request names. Raises ForbiddenError (403), AuditError (503).
+    A view of content is on record when this returns. `tenant`: the one that the request names.
+    Raises ForbiddenError (403) and AuditError (503).
     """
     viewer = viewer_of(request)
     admitted = viewer.tenant_asked(tenant)
     if shows_content(question, parameters):
         viewer.needs(Role.INVESTIGATOR, "SQL" if question.name == SQL else "content")
+        access: Access = request.app.state.access
+        await access.audit.record(viewer, question, parameters, admitted)
     return admitted
 
 

@@ -40,6 +40,25 @@ class Role(StrEnum):
         return _RANKS[self] >= _RANKS[Role(other)]
 
 
+class Kind(StrEnum):
+    """What a viewer is; the values of `attribution.principal.type` that a viewer can have."""
+
+    HUMAN = "human"
+    SERVICE = "service"
+
+
+class Authentication(StrEnum):
+    """How it is known who asks."""
+
+    NONE = "none"
+    """It is not: on loopback, before there is a token or a proxy."""
+    TOKEN = "token"  # noqa: S105 - no password
+    SESSION = "session"
+    """A token that was given on the sign-in page."""
+    PROXY = "proxy"
+    """A proxy in front says so, and was believed."""
+
+
 _RANKS = {role: rank for rank, role in enumerate(Role)}
 
 
@@ -53,6 +72,11 @@ class Viewer:
     role: Role
     all_tenants: bool = False
     """Whether the request may name another tenant."""
+    kind: Kind = Kind.HUMAN
+    authentication: Authentication = Authentication.NONE
+    credential_id: str = ""
+    """Which token, or which JWT; never the secret."""
+    session_id: str = ""
 
     def needs(self, role: Role, what: str) -> None:
         """Raises ForbiddenError for a lesser role. `what`: "content", for the cause."""
