@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
+from whodid.store.questions.question import MAX_ID_CHARACTERS
+
 ENTITIES = {
     "principal": "Principal",
     "agent": "Agent",
@@ -103,7 +105,7 @@ class Links:
     def of_cell(self, column: str, text: str) -> str | None:
         """The page about what a cell of a table names, if it has one."""
         last = column.rsplit(".", 1)[-1]
-        if not text:
+        if not text or len(text) > MAX_ID_CHARACTERS:
             return None
         if last in _TRACES:
             return self.trace(text)
@@ -111,6 +113,8 @@ class Links:
             return self.action(text)
         if last in _TASKS:
             return self.search([("task", text)])
+        if last == "service":
+            return self.search([("service", text)])
         if last == "decision_id":
             return self.decision(text)
         if last == "approval_id":

@@ -48,6 +48,22 @@ class Look:
         """Those parameters of the address that are not empty, each as often as it comes."""
         return [(name, text) for name in names for text in self.many(name)]
 
+    @property
+    def here(self) -> Given:
+        """What the address says of the page as a whole: not where a listing goes on, nor which panel is asked."""
+        pairs = self.request.query_params.multi_items()
+        return [
+            (name, text) for name, text in pairs if text and name != "panel" and not name.endswith(".cursor")
+        ]
+
+    def adding(self, name: str, text: str) -> str:
+        """This page with one more filter."""
+        return self.links.to(self.request.url.path, dict.fromkeys([*self.here, (name, text)]))
+
+    def without(self, name: str, text: str) -> str:
+        """This page with one filter less."""
+        return self.links.to(self.request.url.path, [pair for pair in self.here if pair != (name, text)])
+
     def page(self, panel: str) -> Given:
         """Where a listing goes on, if the address says so: each panel has a cursor of its own."""
         cursor = self.get(f"{panel}.cursor")

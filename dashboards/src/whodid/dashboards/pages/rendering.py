@@ -33,6 +33,7 @@ def environment() -> jinja2.Environment:
     filters = {
         "plain": texts.plain,
         "folded": texts.folded,
+        "short": texts.short,
         "moment": texts.moment,
         "duration": texts.duration,
         "words": texts.words,

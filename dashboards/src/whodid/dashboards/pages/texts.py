@@ -15,6 +15,7 @@ SHORT_CHARACTERS = 160
 """Beyond this a text is folded."""
 MAX_CHARACTERS = 20_000
 """Beyond this a page does not hold the rest; JSON has it."""
+MAX_TITLE_CHARACTERS = 1_024
 MISSING = "—"
 
 EVIDENCE = {
@@ -55,6 +56,15 @@ def folded(value: Any) -> Markup:
         "<details class=folded><summary><bdi>{}…</bdi> <small>{:,} characters</small></summary>"
         "<bdi>{}</bdi><small>{}</small></details>"
     ).format(text[:SHORT_CHARACTERS], len(text), rest, more)
+
+
+def short(value: Any) -> Markup:
+    """A text for within a link, where nothing unfolds: the beginning, and all of it, up to a bound, on hover."""
+    text = plain(value)
+    if len(text) <= SHORT_CHARACTERS:
+        return Markup("<bdi>{}</bdi>").format(text or MISSING)
+    title = text[:MAX_TITLE_CHARACTERS]
+    return Markup('<bdi title="{}">{}…</bdi>').format(title, text[:SHORT_CHARACTERS])
 
 
 def moment(value: str | datetime.datetime | None) -> Markup:
