@@ -31,6 +31,7 @@ VERBS = {
     "sql": Verb("whodid.cli.sql", extra="local"),
     "schema": Verb("whodid.cli.schema", extra="local"),
     "check": Verb("whodid.cli.check", extra="processor"),
+    "dashboards": Verb("whodid.cli.dashboards", extra="dashboards"),
     "tokens": Verb("whodid.cli.tokens", extra="processor"),
     "quarantine": Verb("whodid.cli.quarantine", extra="processor"),
     "demo": Verb("whodid.cli.demo", extra="demo"),

@@ -1,0 +1,6 @@
+-- The same actions by their mode: what a person started or approved, and what the agent did by itself.
+-- columns: time DateTime64(0, 'UTC'), mode String, actions UInt64
+SELECT hour AS time, if(mode = '', '(not said)', mode) AS mode, sum(actions) AS actions
+FROM {counted}
+GROUP BY time, mode
+ORDER BY time, mode
