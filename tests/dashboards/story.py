@@ -1,8 +1,9 @@
 """What the pages' tests look at: one afternoon of two agents, with an incident in it, as OTLP requests.
 
-Alice asks her support agent for help. It reads an order, is denied a deletion, sends a mail that Bob approved,
-pays a refund by itself with a credential that had run out, and hands on to a research agent in another trace, one
-of whose spans is lost. Later the same conversation goes on in a third trace, and a night job acts for nobody.
+Alice asks her support agent for help. It reads an order, is denied a deletion, sends a mail that Bob
+approved, pays a refund by itself with a credential that had run out, and hands on to a research agent in
+another trace, one of whose spans is lost. Later the same conversation goes on in a third trace, and a night
+job acts for nobody.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from tests.spans import Sent, Value, attribution, request
+from tests.spans import Sent, attribution, request
 from whodid.semconv import attributes as attr
 
 ALICE, BOB = "alice@acme.example", "bob@acme.example"
@@ -41,6 +43,8 @@ BIG_SPANS = 4_000
 
 _MS = 1_000_000
 
+Said = dict[str, Any]
+
 
 def _arguments_hash(tool: str) -> str:
     return f"sha256:{hashlib.sha256(tool.encode()).hexdigest()}"
@@ -49,7 +53,7 @@ def _arguments_hash(tool: str) -> str:
 class _Trace:
     """Builds a trace's spans; times are in ms after its beginning."""
 
-    def __init__(self, trace_id: str, begin_ns: int, **common: Value) -> None:
+    def __init__(self, trace_id: str, begin_ns: int, **common: Any) -> None:
         self._trace_id = bytes.fromhex(trace_id)
         self._begin_ns = begin_ns
         self._common = common
@@ -66,7 +70,7 @@ class _Trace:
         kind: trace_pb2.Span.SpanKind.ValueType = trace_pb2.Span.SPAN_KIND_INTERNAL,
         error: bool = False,
         links: Sequence[Sent] = (),
-        **said: Value,
+        **said: Any,
     ) -> Sent:
         self._count += 1
         return Sent(
@@ -92,10 +96,10 @@ class _Trace:
         parent: Sent,
         *,
         error: bool = False,
-        **said: Value,
+        **said: Any,
     ) -> list[Sent]:
         """A decision that allows, and the action after it."""
-        both: dict[str, Value] = {
+        both: Said = {
             "GEN_AI_TOOL_NAME": tool,
             "GEN_AI_TOOL_CALL_ID": f"call-{action}",
             "ATTRIBUTION_ACTION_ID": action,
@@ -108,11 +112,11 @@ class _Trace:
         ]
 
 
-def _decided(action: str, tool: str, *, deny: str = "") -> dict[str, Value]:
+def _decided(action: str, tool: str, *, deny: str = "") -> Said:
     context = json.dumps(
         {"tool": tool, "principal": ALICE, "amount": 120, "region": "eu"}, separators=(",", ":")
     )
-    said: dict[str, Value] = {
+    said: Said = {
         "ATTRIBUTION_POLICY_DECISION_ID": f"decision-{action}",
         "ATTRIBUTION_POLICY_ID": "support-tools",
         "ATTRIBUTION_POLICY_VERSION": "7",
@@ -146,21 +150,21 @@ def requests(now_ns: int | None = None) -> list[bytes]:
 def _support(begin_ns: int) -> tuple[list[Sent], Sent]:
     trace = _Trace(SUPPORT_TRACE, begin_ns, SESSION_ID=SESSION)
     root = trace.span("invoke_agent", "support-agent", 0, 9_000)
-    credential: dict[str, Value] = {
+    credential: Said = {
         "ATTRIBUTION_CREDENTIAL_ID": CREDENTIAL,
         "ATTRIBUTION_CREDENTIAL_TYPE": "api_key",
         "ATTRIBUTION_CREDENTIAL_ISSUER": "vault.acme.example",
         "ATTRIBUTION_CREDENTIAL_SCOPES": ["mail.send", "refunds.write"],
         "ATTRIBUTION_CREDENTIAL_NOT_AFTER": "2020-01-01T00:00:00Z",
     }
-    approved: dict[str, Value] = {
+    approved: Said = {
         "ATTRIBUTION_APPROVAL_ID": APPROVAL,
         "ATTRIBUTION_ACTION_MODE": "human_approved",
         "ATTRIBUTION_ACTION_EFFECT": "communicate",
         "ATTRIBUTION_RESOURCE_TYPE": "mailbox",
         "ATTRIBUTION_RESOURCE_ID": "customer-17@shop.example",
     }
-    delete: dict[str, Value] = {
+    delete: Said = {
         "GEN_AI_TOOL_NAME": "delete_customer",
         "GEN_AI_TOOL_CALL_ID": f"call-{DELETE}",
         "ATTRIBUTION_ACTION_ID": DELETE,
@@ -295,7 +299,7 @@ def _later(begin_ns: int) -> list[Sent]:
 
 def _night(begin_ns: int) -> list[Sent]:
     """An action that nobody answers for: no principal, no initiator, no decision, no parent."""
-    said: dict[str, Value] = {
+    said: Said = {
         attr.GEN_AI_OPERATION_NAME: "execute_tool",
         attr.GEN_AI_AGENT_NAME: "night-agent",
         attr.GEN_AI_TOOL_NAME: "export_table",
@@ -319,7 +323,7 @@ def hostile(now_ns: int | None = None) -> list[bytes]:
     huge = "<b>" + "ab c" * (HUGE_CHARACTERS // 4)
     names = [name for name, value in attribution("evaluate_policy").items() if isinstance(value, str)]
     fixed = {attr.GEN_AI_OPERATION_NAME, attr.ATTRIBUTION_ACTION_ID}
-    texts = {name: HOSTILE for name in names if name not in fixed} | {
+    texts: Said = {name: HOSTILE for name in names if name not in fixed} | {
         attr.ATTRIBUTION_DELEGATION_CHAIN: [HOSTILE, HOSTILE],
         attr.SESSION_ID: HOSTILE,
         attr.ATTRIBUTION_CREDENTIAL_ID: HOSTILE,

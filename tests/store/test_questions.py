@@ -72,6 +72,9 @@ class TestWho:
         assert record.decision.context_matches_hash is True
         assert record.outcome.status == "succeeded"
         assert record.span_ids == [decision.span_id.hex(), execution.span_id.hex()]
+        assert [(each.trace_id, each.span_id, each.operation) for each in record.spans] == [
+            (span.trace_id.hex(), span.span_id.hex(), span.name) for span in (decision, execution)
+        ]
         assert (record.gaps, record.findings) == ([], [])
 
     def test_every_id_of_the_action_leads_to_it(self, store: Store) -> None:
@@ -83,6 +86,14 @@ class TestWho:
             record = who(store, id_)
             assert (record.action_id, record.matched_by) == ("action-1", matched_by)
 
+    @pytest.mark.parametrize("attribute", ["SESSION_ID", "GEN_AI_CONVERSATION_ID"])
+    def test_the_session_is_the_conversation_where_no_session_is_named(
+        self, store: Store, attribute: str
+    ) -> None:
+        put(store, *action(**{attribute: "chat-1"}))
+        session = who(store, "action-1").session
+        assert (session.value, session.evidence) == ("chat-1", EvidenceLevel.SELF_ASSERTED)
+
     def test_evidence_is_propagated_only_where_the_parent_says_the_same(self, store: Store) -> None:
         put(store, *action(ATTRIBUTION_TASK_ID="task-2"))
         record = who(store, "action-1")
@@ -90,6 +101,14 @@ class TestWho:
         assert record.task.id.evidence is EvidenceLevel.SELF_ASSERTED
         assert record.credential.id.evidence is EvidenceLevel.MISSING
         assert record.credential.id.value is None
+
+    def test_a_line_says_by_which_rules_something_is_wrong_with_the_span(self, store: Store) -> None:
+        agent, _, execution = action(ATTRIBUTION_ACTION_MODE="whenever", ATTRIBUTION_RESULT_SOURCE="dream")
+        put(store, agent, execution)
+        lines = trace(store, agent.trace_id.hex()).lines
+        rules = {line.name: line.finding_rules for line in lines}
+        assert rules == {"invoke_agent": [], "execute_tool": ["undefined_value"]}
+        assert lines[1].findings == 2
 
     def test_a_parent_that_arrives_later_changes_the_evidence(self, store: Store) -> None:
         agent, decision, execution = action()

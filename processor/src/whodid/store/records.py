@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from whodid.semconv.values import EvidenceLevel
 
@@ -118,6 +118,20 @@ class Finding(Record):
     message: str
 
 
+class ActionSpan(Record):
+    """One of the spans that tell of an action."""
+
+    trace_id: str
+    span_id: str
+    name: str
+    operation: str | None
+    service: str
+    started_at: str
+    """RFC 3339, UTC."""
+    duration_ms: float
+    status: str
+
+
 class WhoRecord(Record):
     """One action's full record."""
 
@@ -128,6 +142,10 @@ class WhoRecord(Record):
     action_id: str | None
     trace_ids: list[str]
     span_ids: list[str]
+    spans: list[ActionSpan]
+    """The same, each with its trace: ids of spans are unique within one only."""
+    session: Answer
+    """The session that it was done in, or the conversation where it names no session."""
     actor: Actor
     initiator: Party
     principal: Party
@@ -180,6 +198,8 @@ class TraceLine(Record):
     parent_missing: bool
     """The parent is named but not in the store: a gap, not a root."""
     findings: int
+    finding_rules: list[str] = Field(default_factory=list)
+    """By which rules something is wrong with it, each once."""
 
 
 class TraceRecord(Record):

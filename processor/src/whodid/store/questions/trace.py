@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -41,10 +40,12 @@ def trace(reader: Reader, parameters: TraceParameters) -> TraceRecord:
         raise UnknownIdError(
             f"no span of trace {trace_id} is in the store", "check the id, and that the agent sends here"
         )
-    wrong = Counter(finding.span for finding in findings(reader, [trace_id]))
+    wrong: dict[str, list[str]] = {}
+    for finding in findings(reader, [trace_id]):
+        wrong.setdefault(finding.span, []).append(finding.rule)
     return TraceRecord(
         trace_id=trace_id,
-        lines=[_line(spans, span, depth, wrong[span.id]) for span, depth in _depth_first(spans)],
+        lines=[_line(spans, span, depth, wrong.get(span.id, [])) for span, depth in _depth_first(spans)],
         truncated=len(spans.all) >= MAX_SPANS,
     )
 
@@ -68,7 +69,7 @@ def _depth_first(spans: Spans) -> list[tuple[Span, int]]:
     return ordered
 
 
-def _line(spans: Spans, span: Span, depth: int, finding_count: int) -> TraceLine:
+def _line(spans: Spans, span: Span, depth: int, rules: list[str]) -> TraceLine:
     chain = span.get(attr.ATTRIBUTION_DELEGATION_CHAIN)
     return TraceLine(
         span_id=span.id,
@@ -89,7 +90,8 @@ def _line(spans: Spans, span: Span, depth: int, finding_count: int) -> TraceLine
         started_at=span.started_at,
         duration_ms=span.duration_ms,
         parent_missing=span.parent_id is not None and spans.parent(span) is None,
-        findings=finding_count,
+        findings=len(rules),
+        finding_rules=list(dict.fromkeys(rules)),
     )
 
 

@@ -104,6 +104,8 @@ class _Action:
             action_id=self._target.action_id or None,
             trace_ids=list(self._target.traces),
             span_ids=[span.id for span in self.spans],
+            spans=[_span(span) for span in self.spans],
+            session=self._session(),
             actor=records.Actor(
                 name=self._answer(attr.GEN_AI_AGENT_NAME),
                 instance=self._answer(attr.ATTRIBUTION_AGENT_INSTANCE_ID),
@@ -136,6 +138,10 @@ class _Action:
 
     def _answer(self, attribute: str, span: Span | None = None) -> records.Answer:
         return self._all.answer(span or self.main, attribute)
+
+    def _session(self) -> records.Answer:
+        session = self._answer(attr.SESSION_ID)
+        return session if session.value else self._answer(attr.GEN_AI_CONVERSATION_ID)
 
     def _party(self, type_: str, id_: str) -> records.Party:
         return records.Party(type=self._answer(type_), id=self._answer(id_))
@@ -255,6 +261,19 @@ class _Action:
                 told = ", ".join(f"{value} (span {span})" for value, span in said.items())
                 gaps.append(f"the action's spans disagree about {attribute}: {told}")
         return gaps
+
+
+def _span(span: Span) -> records.ActionSpan:
+    return records.ActionSpan(
+        trace_id=span.trace_id,
+        span_id=span.id,
+        name=span.row["name"],
+        operation=span.text(attr.GEN_AI_OPERATION_NAME),
+        service=span.row["service_name"],
+        started_at=span.started_at,
+        duration_ms=span.duration_ms,
+        status=span.row["status_code"],
+    )
 
 
 def _json_object(text: str | None) -> dict[str, Any] | None:
