@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from whodid.processor import posted
+from whodid.processor.access.authentication import LOOPBACK_COOKIE, SECURE_COOKIE
 from whodid.processor.settings import Tenant
 from whodid.store.free_sql import SELECT
 from whodid.store.questions import QUESTIONS
@@ -22,11 +23,26 @@ if TYPE_CHECKING:
 _SCHEMAS = "#/components/schemas/"
 _PROBLEMS = {
     "400": "A parameter is wrong or unknown, or a cursor is none of this question's.",
+    "401": "Nobody who is known asks, and the service wants to know who does.",
+    "403": "The viewer is known, and may not ask this: another tenant, or content without the role for it.",
     "404": "No span in the store has this id.",
     "409": "The id means several actions; `candidates` says which.",
     "422": "The question would read, take or hold more than it may; `hint` says what to narrow.",
     "500": "A bug.",
-    "503": "The store cannot answer now.",
+    "503": "The store cannot answer now, or the view of content could not be recorded.",
+}
+_SECURITY: dict[str, Any] = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of `whodid tokens create`. On loopback none is needed until there is one.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": LOOPBACK_COOKIE,
+        "description": f"A session that began on the page /sign-in; `{SECURE_COOKIE}` off loopback.",
+    },
 }
 _PROBLEMS_OF_A_BODY = {
     "408": "The body did not arrive in time.",
@@ -72,7 +88,11 @@ def document(max_items: int) -> dict[str, Any]:
             f"/api/v1/{question.name}": _path(question, refs[question.answer, "serialization"], max_items)
             for question in asked
         },
-        "components": {"schemas": {**definitions.get("$defs", {}), "Problem": _PROBLEM}},
+        "security": [{"token": []}, {"session": []}, {}],
+        "components": {
+            "securitySchemes": _SECURITY,
+            "schemas": {**definitions.get("$defs", {}), "Problem": _PROBLEM},
+        },
     }
 
 
