@@ -180,12 +180,12 @@ def test_sql_needs_an_investigator(store: Store, tmp_path: Path) -> None:
     front = Front(store, tmp_path)
     client = front.client()
     viewer = bearer(token(tmp_path))
-    for ask in (
-        lambda headers: client.get(SQL, headers=headers),
-        lambda headers: client.get(f"{SQL}&sql=true", headers=headers),
-        lambda headers: client.post("/api/v1/sql", headers=headers, json={"query": "SELECT 1"}),
-    ):
-        answer = ask(viewer)
+    answers = [
+        client.get(SQL, headers=viewer),
+        client.get(f"{SQL}&sql=true", headers=viewer),
+        client.post("/api/v1/sql", headers=viewer, json={"query": "SELECT 1"}),
+    ]
+    for answer in answers:
         assert answer.status_code == 403
         assert answer.json()["type"] == "urn:whodid:problem:forbidden"
         assert "investigator" in answer.json()["title"]
