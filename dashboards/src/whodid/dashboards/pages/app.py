@@ -107,6 +107,9 @@ async def _posted(asker: Asker, request: Request) -> dict[str, str]:
 
 
 async def _whole(asker: Asker, look: Look, page: Page) -> Response:
+    if look.request.method == "GET" and "" in look.request.query_params.values():
+        # A form sends its empty fields along; a link to be passed on has none.
+        return RedirectResponse(look.links.to(look.request.url.path, look.here), 303)
     before = {}
     if page.before is not None:
         before = await page.before(look, functools.partial(asker.ask, look.request))

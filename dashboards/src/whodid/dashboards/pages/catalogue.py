@@ -1,11 +1,19 @@
 """All pages, in the order of the menu. To add one: its module, its template, a line here."""
 
+from whodid.dashboards.pages.action import ACTION
+from whodid.dashboards.pages.blast_radius import BLAST_RADIUS
+from whodid.dashboards.pages.decisions import DECISIONS
 from whodid.dashboards.pages.overview import OVERVIEW
 from whodid.dashboards.pages.page import Page
 from whodid.dashboards.pages.questions import QUESTION_PAGES, QUESTIONS_PAGE
+from whodid.dashboards.pages.trace import TRACE
 
 PAGES: tuple[Page, ...] = (
     OVERVIEW,
+    BLAST_RADIUS,
+    DECISIONS,
+    ACTION,
+    TRACE,
     QUESTIONS_PAGE,
     *QUESTION_PAGES,
 )

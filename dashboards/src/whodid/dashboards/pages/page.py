@@ -50,7 +50,7 @@ class Look:
 
     @property
     def here(self) -> Given:
-        """What the address says of the page as a whole: not where a listing goes on, nor which panel is asked."""
+        """What the address says of the whole page: not where a listing goes on, nor which panel is asked."""
         pairs = self.request.query_params.multi_items()
         return [
             (name, text) for name, text in pairs if text and name != "panel" and not name.endswith(".cursor")

@@ -37,6 +37,7 @@ def environment() -> jinja2.Environment:
         "moment": texts.moment,
         "duration": texts.duration,
         "words": texts.words,
+        "indented": texts.indented,
         "evidence": texts.evidence,
         "shown": shown,
         "hourly": charts.hourly,

@@ -59,7 +59,7 @@ def folded(value: Any) -> Markup:
 
 
 def short(value: Any) -> Markup:
-    """A text for within a link, where nothing unfolds: the beginning, and all of it, up to a bound, on hover."""
+    """A text within a link, where nothing unfolds: its beginning; on hover all of it, up to a bound."""
     text = plain(value)
     if len(text) <= SHORT_CHARACTERS:
         return Markup("<bdi>{}</bdi>").format(text or MISSING)
@@ -85,6 +85,13 @@ def duration(ms: float | None) -> str:
     if ms < 1_000:
         return f"{ms:.0f} ms"
     return f"{ms / 1_000:.1f} s" if ms < 120_000 else f"{ms / 60_000:.0f} min"
+
+
+def indented(value: Any) -> str:
+    """An object as JSON over several lines, as far as a page holds it; controls are made visible."""
+    lines = json.dumps(value, ensure_ascii=False, indent=2).split("\n")
+    text = "\n".join(flat.visible(line) for line in lines)
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}\n… JSON has the rest"
 
 
 def words(name: str) -> str:
