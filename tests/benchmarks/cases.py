@@ -47,6 +47,9 @@ def cases(client: Any, database: str, scale: Scale, samples: int) -> Iterator[Ca
     yield Case("autonomy of a task", "autonomy", _each("task", tasks), "autonomy", _each("task", tasks))
     denials: Asked = [{"outcome": "deny", **day} for day in days]
     yield Case("denials, 24 h", "decisions", denials, "denials", denials)
+    searched: Asked = [{"agent": ["sales-agent"], "status": ["failed"], **day} for day in days]
+    peer: Asked = [{"agent": "sales-agent", **day} for day in days]
+    yield Case("failed actions of an agent, 24 h", "actions", searched, "failed", peer)
     for name in _INCIDENTS:
         yield Case(f"{name}, 24 h", name, days, name, days)
 

@@ -460,6 +460,24 @@ def what_an_auditor_asks(scene: Scene) -> Incident:
     return Incident("what an auditor asks", "coverage", asked, frozenset(expected), found, scene)
 
 
+def wiped(scene: Scene) -> Incident:
+    """Somebody's files are deleted one by one: some fail, one is denied. Which were they?"""
+    agent = scene.agent(f"rex-{scene.hex(2)}@acme.example", "files-agent")
+    tool = f"delete_file_{scene.hex(2)}"
+    said = {"ATTRIBUTION_ACTION_EFFECT": "delete"}
+    done = [agent.action(tool, said=said, ERROR_TYPE="OSError" if n % 2 else None) for n in range(5)]
+    held = agent.action(tool, denied_by="no-deletes", said=said)
+    agent.action("list_files")
+    expected = {f"{'failed' if n % 2 else 'succeeded'} {each.id}" for n, each in enumerate(done)}
+    expected.add(f"denied {held.id}")
+
+    def found(answer: Any) -> Iterable[str]:
+        return {f"{item.status} {item.action_id}" for item in answer.items}
+
+    asked = {"tool": [tool], "effect": ["delete"]}
+    return Incident("wiped", "actions", asked, frozenset(expected), found, scene)
+
+
 _ALL: tuple[Callable[[Scene], Incident], ...] = (
     deleted_database,
     ten_agents,
@@ -476,4 +494,5 @@ _ALL: tuple[Callable[[Scene], Incident], ...] = (
     hidden_copy,
     injected,
     what_an_auditor_asks,
+    wiped,
 )
