@@ -329,9 +329,7 @@ def test_what_an_address_holds_stays_text(store: Store, tmp_path: Path) -> None:
         assert not {"script", "img", "style", "iframe"} & {tag for tag, _ in elements}
         names = {name for _, attributes in elements for name in attributes}
         assert not any(name.startswith("on") or name == "style" for name in names)
-    fields = {
-        attributes.get("name"): attributes.get("value") for tag, attributes in _Elements(page.text).found
-    }
+    fields = {attributes.get("name"): attributes.get("value") for _, attributes in _Elements(page.text).found}
     assert fields["next"] == HOSTILE
 
 

@@ -26,7 +26,7 @@ MAX_NAME_CHARACTERS = 256
 MAX_GROUPS = 1_000
 LEEWAY_S = 30
 # None that both sides would sign with the same secret.
-_ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+_ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]
 
 
 class Proxy:
