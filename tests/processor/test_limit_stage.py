@@ -172,3 +172,34 @@ class TestWindow:
         assert [("more than 21 days before" in each, "more than 4 after" in each) for each in messages] == (
             [] if kept else [(True, True)]
         )
+
+
+class TestCopies:
+    """A resource is stored with each of its spans."""
+
+    def body(self, span_count: int, resource_bytes: int) -> bytes:
+        return request(*(Sent() for _ in range(span_count)), resource={"long": "x" * resource_bytes})
+
+    def test_what_all_copies_take_together_is_told(self) -> None:
+        one, ten = (check(self.body(count, 5_000)) for count in (1, 10))
+        assert 5_000 < one < 5_200
+        assert ten == 10 * one
+
+    def test_each_resource_counts_for_its_own_spans(self) -> None:
+        both = self.body(3, 1_000) + self.body(7, 20)
+        assert check(both) == check(self.body(3, 1_000)) + check(self.body(7, 20))
+
+    def test_more_than_the_limit_is_refused(self) -> None:
+        body = self.body(100, 10_000)
+        assert check(body, max_copied_bytes=2_000_000) > 1_000_000
+        with pytest.raises(TooManySpansError, match="1000000 are allowed") as caught:
+            check(body, max_copied_bytes=1_000_000)
+        assert "limits.max_copied_bytes" in caught.value.hint
+
+    def test_what_only_protobuf_s_parser_reads_counts_as_well(self) -> None:
+        unusual = self.body(50, 10_000) + b"\x0b\x0c"  # an empty group, which no encoder writes
+        with pytest.raises(TooManySpansError):
+            check(unusual, max_copied_bytes=100_000)
+
+    def test_nothing_is_nothing(self) -> None:
+        assert check(b"", max_copied_bytes=1) == 0

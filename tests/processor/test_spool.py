@@ -118,6 +118,22 @@ class TestSealing:
         assert spool.take(0.0) is not None
         spool.close()
 
+    def test_by_what_is_copied_once_it_is_rows(self, make: Make) -> None:
+        """Also where many wait at once: a segment holds little more than it may."""
+        spool = make(flush_after_bytes=1000)
+
+        async def at_once() -> None:
+            await asyncio.gather(*(spool.append(bytes([each]), 400) for each in range(10)))
+
+        asyncio.run(at_once())
+        sizes: list[int] = []
+        while sum(sizes) < 10:
+            taken = take(spool)
+            sizes.append(len(taken.requests()))
+            spool.done(taken)
+        assert max(sizes) <= 3
+        spool.close()
+
     def test_while_nobody_takes_it_grows(self, make: Make, tmp_path: Path) -> None:
         """While the store is away there are few large segments instead of one for every second."""
         spool = make(flush_after_s=0.01)

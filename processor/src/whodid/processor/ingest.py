@@ -70,7 +70,6 @@ class Ingest:
             max_bytes=settings.spool.max_bytes,
             flush_after_s=settings.spool.flush_after_s,
             flush_after_bytes=settings.spool.flush_after_bytes,
-            flush_after_copied_bytes=settings.limits.max_copied_bytes,
             cursors=[spool.STORE] * stores + [spool.FORWARD] * forwards,
             recovered=recent.recover if recent.enabled else None,
         )

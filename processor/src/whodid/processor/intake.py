@@ -41,6 +41,7 @@ class Intake:
         max_in_flight_bytes: int,
         max_request_bytes: int,
         max_spans: int = 0,
+        max_copied_bytes: int = 0,
         telemetry: Telemetry,
         say: Callable[[str], None],
         recent: Recent | None = None,
@@ -53,6 +54,7 @@ class Intake:
         self._max_in_flight_bytes = max_in_flight_bytes
         self._max_request_bytes = max_request_bytes
         self._max_spans = max_spans
+        self._max_copied_bytes = max_copied_bytes
         self._reading_count = 0
         self._released = asyncio.Event()
         self.in_hand_count = 0
@@ -121,27 +123,27 @@ class Intake:
         Raises MalformedRequestError (never send it again) or SpoolUnavailableError (send it again later).
         """
         try:
-            check(body, self._max_spans)
+            copied_bytes = check(body, self._max_spans, self._max_copied_bytes)
         except MalformedRequestError as error:
             await self.refuse(body, error.cause)
             raise
         if not body:
             return  # an empty request asks whether someone is here
         try:
-            await self._durable(body)
+            await self._durable(body, copied_bytes)
         except SpoolUnavailableError as error:
             self._full.warn(error.cause)
             raise
 
-    async def _durable(self, body: bytes) -> None:
+    async def _durable(self, body: bytes, copied_bytes: int) -> None:
         """Returns when the request is on disk, by this call or by an earlier one that brought the same."""
         if not self._recent.enabled:
-            await self._spool.append(body)
+            await self._spool.append(body, copied_bytes)
             return
         digest = self._recent.digest(body)
         durable = self._recent.find(digest)
         if durable is None:
-            durable = self._spool.put(body)
+            durable = self._spool.put(body, copied_bytes)
             self._recent.keep(digest, durable)
         # Another sender may wait for the same: it must not be cancelled with this one.
         await asyncio.shield(durable)

@@ -158,6 +158,13 @@ class LimitSettings(Section):
         description="Spans in one request, and as many events, links, scopes and resources each. A request "
         "with more is refused whole, not acknowledged; its bytes are in quarantine.",
     )
+    max_copied_bytes: int = Field(
+        64 * _MIB,
+        ge=1 * _MIB,
+        le=1024 * _MIB,
+        description="A resource is stored with each of its spans, and so is a scope. A request for which "
+        "that takes more is refused whole, not acknowledged; its bytes are in quarantine.",
+    )
     max_attributes: int = Field(
         1_000,
         ge=1,
@@ -263,7 +270,8 @@ class SpoolSettings(Section):
         32 * _MIB,
         ge=1024,
         le=512 * _MIB,
-        description="A segment goes to the store at this size, however young it is.",
+        description="A segment goes to the store at this size, however young it is; and when resources and "
+        "scopes, which are stored with each of their spans, take as much.",
     )
     drain_timeout_s: float = Field(
         20.0,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import threading
 import time
@@ -47,6 +48,7 @@ class SpoolUnavailableError(WhodidError):
 @dataclass(frozen=True, slots=True)
 class _Append:
     body: bytes
+    copied_bytes: int
     done: asyncio.Future[None]
     loop: asyncio.AbstractEventLoop
 
@@ -59,6 +61,7 @@ class _Open:
     handle: int
     opened_at_s: float
     size_bytes: int = 0
+    copied_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -131,12 +134,15 @@ class Spool:
             opened = self._open
         return time.monotonic() - opened.opened_at_s if opened is not None and opened.size_bytes else 0.0
 
-    async def append(self, body: bytes) -> None:
+    async def append(self, body: bytes, copied_bytes: int = 0) -> None:
         """Returns when the body is durable. Raises SpoolUnavailableError, and then it is not kept."""
-        await self.put(body)
+        await self.put(body, copied_bytes)
 
-    def put(self, body: bytes) -> asyncio.Future[None]:
-        """What `append` awaits; for the event loop. The body is written even if nobody awaits it any more."""
+    def put(self, body: bytes, copied_bytes: int = 0) -> asyncio.Future[None]:
+        """What `append` awaits; for the event loop. The body is written even if nobody awaits it any more.
+
+        `copied_bytes`: how much more it takes once it is rows, which bounds a segment too.
+        """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         size_bytes = len(body) + segment.FRAME_BYTES
@@ -149,7 +155,7 @@ class Spool:
                     "send the request again",
                 )
             self._used_bytes += size_bytes
-            self._appends.append(_Append(body, done, loop))
+            self._appends.append(_Append(body, copied_bytes, done, loop))
             self._changed.notify_all()
         return done
 
@@ -299,7 +305,7 @@ class Spool:
             with self._changed:
                 while not self._appends and not self._closing:
                     self._changed.wait()
-                group, self._appends = self._appends, []
+                group = self._group()
                 if not group:
                     return
             failure = self._write(group)
@@ -307,6 +313,14 @@ class Spool:
                 with self._changed:
                     self._used_bytes -= sum(len(each.body) + segment.FRAME_BYTES for each in group)
             _answer(group, failure)
+
+    def _group(self) -> list[_Append]:
+        """What waits, as far as one segment may hold it."""
+        sums = itertools.accumulate(each.copied_bytes for each in self._appends)
+        full = (number for number, copied in enumerate(sums, 1) if copied >= self._flush_after_bytes)
+        count = next(full, len(self._appends))
+        group, self._appends = self._appends[:count], self._appends[count:]
+        return group
 
     def _write(self, group: Sequence[_Append]) -> SpoolUnavailableError | None:
         with self._file:
@@ -318,7 +332,8 @@ class Spool:
                 self._abandon()
                 return SpoolUnavailableError(f"the spool cannot be written: {error}", "free some disk")
             target.size_bytes += written_bytes
-            if target.size_bytes >= self._flush_after_bytes:
+            target.copied_bytes += sum(each.copied_bytes for each in group)
+            if max(target.size_bytes, target.copied_bytes) >= self._flush_after_bytes:
                 self._seal()
         with self._changed:
             self._group_count += 1

@@ -47,15 +47,29 @@ class _Scanned:
         return columns.strings(self.data, table[:, column], table[:, column + 1])
 
 
-def check(body: bytes, max_spans: int = 0) -> None:
-    """Raises MalformedRequestError when the body cannot be decoded, before it is acknowledged.
+def check(body: bytes, max_spans: int = 0, max_copied_bytes: int = 0) -> int:
+    """How many bytes of resources and scopes will be copied to the request's spans: to each its own.
 
-    And when it holds more than `max_spans` spans, events, links, scopes or resources; 0: any number.
+    Raises MalformedRequestError when the body cannot be decoded, before it is acknowledged. And when it holds
+    more than `max_spans` spans, events, links, scopes or resources, or more is to be copied than
+    `max_copied_bytes`; 0: any number.
     """
-    if _scanned([body], max_spans) is None:
-        written = _plain(body)
-        if max_spans:
-            _scanned([written], max_spans)
+    scanned = _scanned([body], max_spans) or _scanned([_plain(body)], max_spans)
+    copied_bytes = _copied_bytes(scanned.tables) if scanned is not None else 0
+    if max_copied_bytes and copied_bytes > max_copied_bytes:
+        raise TooManySpansError(
+            f"the request's resources and scopes, stored with each of their spans, are {copied_bytes} bytes; "
+            f"{max_copied_bytes} are allowed",
+            "send fewer spans a request or smaller resources, or raise limits.max_copied_bytes",
+        )
+    return copied_bytes
+
+
+def _copied_bytes(tables: wire.Tables) -> int:
+    """A request of 16 MiB can have 8 MiB of resource for each of 100,000 spans: 800 GiB as rows."""
+    spans_of_scope = np.bincount(tables.spans[:, wire.SPAN_SCOPE], minlength=len(tables.scopes))
+    of_resource = tables.resources[tables.scopes[:, wire.SCOPE_RESOURCE], wire.RESOURCE_BYTES]
+    return int(spans_of_scope @ (of_resource + tables.scopes[:, wire.SCOPE_BYTES]))
 
 
 def warm_up() -> None:

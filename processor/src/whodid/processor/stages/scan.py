@@ -36,8 +36,10 @@ from whodid.processor.stages.wire import (
     LINKS,
     OTHER_ENTRIES,
     PREVIOUS,
+    RESOURCE_BYTES,
     RESOURCE_URL,
     RESOURCES,
+    SCOPE_BYTES,
     SCOPE_NAME,
     SCOPE_RESOURCE,
     SCOPE_URL,
@@ -92,6 +94,7 @@ def _resource_spans(data: Any, at: Int, end: Int, tables: Tables) -> bool:
         if at < 0 or (1 <= number <= 3 and wire != BYTES):
             return False
         if number == 1:
+            resources[resource, RESOURCE_BYTES] += at - first
             if not _resource(data, first, at, resource, tables):
                 return False
         elif number == 2:
@@ -114,6 +117,7 @@ def _scope_spans(data: Any, at: Int, end: Int, resource: Int, tables: Tables) ->
         if at < 0 or (1 <= number <= 3 and wire != BYTES):
             return False
         if number == 1:
+            scopes[scope, SCOPE_BYTES] += at - first
             if not _scope(data, first, at, scope, tables):
                 return False
         elif number == 2:
