@@ -3,6 +3,7 @@
 from whodid.dashboards.pages.action import ACTION
 from whodid.dashboards.pages.blast_radius import BLAST_RADIUS
 from whodid.dashboards.pages.decisions import DECISIONS
+from whodid.dashboards.pages.delegation import DELEGATION
 from whodid.dashboards.pages.overview import OVERVIEW
 from whodid.dashboards.pages.page import Page
 from whodid.dashboards.pages.questions import QUESTION_PAGES, QUESTIONS_PAGE
@@ -14,6 +15,7 @@ PAGES: tuple[Page, ...] = (
     DECISIONS,
     ACTION,
     TRACE,
+    DELEGATION,
     QUESTIONS_PAGE,
     *QUESTION_PAGES,
 )

@@ -65,8 +65,9 @@ class Links:
     def trace(self, id_: str) -> str:
         return self.to(f"/trace/{quote(id_, safe='')}")
 
-    def delegation(self, id_: str) -> str:
-        return self.to(f"/delegation/{quote(id_, safe='')}")
+    def delegation(self, id_: str, of: str = "") -> str:
+        """`of`: `session` or `action`, where it is known what the id is of."""
+        return self.to(f"/delegation/{quote(id_, safe='')}", [("of", of)] if of else [])
 
     def span(self, trace: str, span: str) -> str:
         return self.to(f"/trace/{quote(trace, safe='')}/span/{quote(span, safe='')}")
