@@ -478,6 +478,22 @@ def wiped(scene: Scene) -> Incident:
     return Incident("wiped", "actions", asked, frozenset(expected), found, scene)
 
 
+def forged_mode(scene: Scene) -> Incident:
+    """An agent claims modes that nobody defined: which of its spans, by which rule?"""
+    agent = scene.agent(f"sam-{scene.hex(2)}@acme.example", "forging-agent")
+    done = [agent.action("refund", ATTRIBUTION_ACTION_MODE="approved_by_everybody") for _ in range(3)]
+    agent.action("refund")
+    spans = [span for each in done for span in (each.decision, each.execution) if span]
+    expected = {f"undefined_value {span.span_id.hex()}" for span in spans} | {"6 spans"}
+
+    def found(answer: Any) -> Iterable[str]:
+        yield from (f"{item.rule} {item.span_id}" for item in answer.items)
+        yield from (f"{count.span_count} spans" for count in answer.counts)
+
+    asked = {"trace": agent.trace_id.hex(), "rule": ["undefined_value"], "group_by": "rule"}
+    return Incident("forged mode", "findings", asked, frozenset(expected), found, scene)
+
+
 _ALL: tuple[Callable[[Scene], Incident], ...] = (
     deleted_database,
     ten_agents,
@@ -495,4 +511,5 @@ _ALL: tuple[Callable[[Scene], Incident], ...] = (
     injected,
     what_an_auditor_asks,
     wiped,
+    forged_mode,
 )
