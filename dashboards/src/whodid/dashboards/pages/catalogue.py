@@ -4,6 +4,7 @@ from whodid.dashboards.pages.action import ACTION
 from whodid.dashboards.pages.blast_radius import BLAST_RADIUS
 from whodid.dashboards.pages.decisions import DECISIONS
 from whodid.dashboards.pages.delegation import DELEGATION
+from whodid.dashboards.pages.entity import ENTITY_PAGES
 from whodid.dashboards.pages.overview import OVERVIEW
 from whodid.dashboards.pages.page import Page
 from whodid.dashboards.pages.questions import QUESTION_PAGES, QUESTIONS_PAGE
@@ -17,5 +18,6 @@ PAGES: tuple[Page, ...] = (
     TRACE,
     DELEGATION,
     QUESTIONS_PAGE,
+    *ENTITY_PAGES,
     *QUESTION_PAGES,
 )

@@ -1,0 +1,178 @@
+"""Entity pages: all about one principal, agent, credential, tool, resource or session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whodid.dashboards.pages.blast_radius import by_kind
+from whodid.dashboards.pages.links import ENTITIES
+from whodid.dashboards.pages.page import Given, Page, Panel
+from whodid.store.questions import QUESTIONS
+from whodid.store.questions.autonomy import Basis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from whodid.dashboards.pages.page import Look
+
+_SINCE = {"agent": "7d", "tool": "7d", "resource": "7d"}
+"""Of what is looked up by the times of its id a page tells more: those days that a store keeps by itself."""
+_LONG = "30d"
+_REACHED = 50
+"""How many neighbours are told; the blast radius has more."""
+
+
+def _since(kind: str) -> str:
+    return _SINCE.get(kind, _LONG)
+
+
+def _about(name: str, kind: str, *more: tuple[str, str], panel: str = "") -> Callable[[Look], Given | None]:
+    """Parameters of a question that takes the entity's id as `name`; `panel`: its listing has pages."""
+
+    def parameters(look: Look) -> Given | None:
+        id_ = look.get("id")
+        if not id_:
+            return None
+        return [(name, id_), *more, *look.period(_since(kind)), *(look.page(panel) if panel else [])]
+
+    return parameters
+
+
+def _glance(kind: str) -> Panel:
+    if kind == "resource":
+        return Panel(
+            name="touched-by",
+            title="Who touched it, with what",
+            question=QUESTIONS["actions"],
+            parameters=_about("resource", kind, ("facets", "true"), ("limit", "1")),
+            template="panels/touched_by.html",
+        )
+    return Panel(
+        name="glance",
+        title="At a glance",
+        question=QUESTIONS["blast-radius"],
+        parameters=_about("id", kind, ("kind", kind), ("limit", str(_REACHED))),
+        template="panels/glance.html",
+    )
+
+
+def _actions(kind: str) -> Panel:
+    titles = {
+        "principal": "What was done in their name",
+        "agent": "What it did",
+        "credential": "Actions with it",
+        "tool": "What was done with it",
+        "resource": "What was done to it",
+        "session": "What was done in it",
+    }
+    return Panel(
+        name="actions",
+        title=f"{titles[kind]}, newest first",
+        question=QUESTIONS["actions"],
+        parameters=_about(kind, kind, ("limit", "25"), panel="actions"),
+        template="panels/actions.html",
+    )
+
+
+def _over_time(kind: str) -> Panel:
+    return Panel(
+        name="over-time",
+        title="Over time",
+        question=QUESTIONS["overview"],
+        parameters=_about(kind, kind, ("by", "enforcement"), ("step", "hour"), ("limit", "1000")),
+        template="panels/over_time.html",
+    )
+
+
+def _autonomy(kind: str) -> Panel:
+    """What was done on which basis; listed is what nobody can be seen to have approved."""
+    listed = [("basis", each.value) for each in (Basis.CLAIMED, Basis.AFTER_APPROVAL, Basis.ALONE)]
+    title = "Not approved by anybody" if kind == "principal" else "What it did by itself"
+    return Panel(
+        name="autonomy",
+        title=title,
+        question=QUESTIONS["autonomy"],
+        parameters=_about(kind, kind, *listed, ("limit", "10"), panel="autonomy"),
+        template="panels/autonomy.html",
+        lazy=True,
+    )
+
+
+def _list(name: str, title: str, question: str, kind: str, parameter: str = "") -> Panel:
+    return Panel(
+        name=name,
+        title=title,
+        question=QUESTIONS[question],
+        parameters=_about(parameter or kind, kind, ("limit", "10"), panel=name),
+        template=f"panels/{question.replace('-', '_')}.html",
+        lazy=True,
+    )
+
+
+_OWN: dict[str, tuple[Panel, ...]] = {
+    "principal": (
+        _autonomy("principal"),
+        _list("deputy", "Another's authority", "confused-deputy", "principal"),
+    ),
+    "agent": (
+        _over_time("agent"),
+        _autonomy("agent"),
+        _list("conflicts", "Who it says it is", "identity-conflicts", "agent"),
+        _list("deputy", "Another's authority", "confused-deputy", "agent"),
+        _list("retries", "Tried again with another credential", "new-credential-on-retry", "agent"),
+    ),
+    "credential": (
+        Panel(
+            name="uses",
+            title="Every use, oldest first",
+            question=QUESTIONS["credential"],
+            parameters=lambda look: (
+                [*_uses(look), *look.given("only"), *look.page("uses")] if look.get("id") else None
+            ),
+            template="panels/uses.html",
+        ),
+    ),
+    "tool": (
+        _over_time("tool"),
+        _list("changed", "Its definition", "tool-changed", "tool"),
+    ),
+    "resource": (),
+    "session": (
+        Panel(
+            name="steps",
+            title="How it went",
+            question=QUESTIONS["replay"],
+            parameters=_about("session", "session", ("only_actions", "true"), ("limit", "1")),
+            template="panels/session.html",
+        ),
+    ),
+}
+"""What only a page of this kind has."""
+
+
+def _uses(look: Look) -> Given:
+    return [("id", look.get("id")), ("limit", "25"), *look.period(_since("credential"))]
+
+
+def _look_for(look: Look) -> Callable[[str, str], str]:
+    """The search for what one property of this resource's actions is."""
+    return lambda name, text: look.links.search(
+        [("resource", look.get("id")), (name, text), *look.period("")]
+    )
+
+
+def _page(kind: str) -> Page:
+    panels = (_glance(kind), *_OWN[kind], _actions(kind))
+    return Page(
+        name=f"entity-{kind}",
+        path=f"/entity/{kind}",
+        title=lambda look: f"{ENTITIES[kind]} {look.get('id')}".strip(),
+        has_period=True,
+        since=_since(kind),
+        template="entity.html",
+        more=lambda look: {"kind": kind, "by_kind": by_kind, "look_for": _look_for(look)},
+        panels=panels,
+    )
+
+
+ENTITY_PAGES = tuple(_page(kind) for kind in ENTITIES)
