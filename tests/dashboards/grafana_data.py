@@ -18,17 +18,22 @@ ORDINARY, VICTIM = "", "umbrella"
 SPAN_COUNT = 48 * 200
 METRICS = "otel"
 
+_MAP = "Map(LowCardinality(String), String)"
 _METRIC = (
-    "ResourceAttributes Map(LowCardinality(String), String), ServiceName LowCardinality(String), "
-    "MetricName String, Attributes Map(LowCardinality(String), String), TimeUnix DateTime64(9)"
+    f"ResourceAttributes {_MAP}, ResourceSchemaUrl String, ScopeName String, ScopeVersion String, "
+    f"ScopeAttributes {_MAP}, ScopeDroppedAttrCount UInt32, ScopeSchemaUrl String, "
+    "ServiceName LowCardinality(String), MetricName String, MetricDescription String, MetricUnit String, "
+    f"Attributes {_MAP}, StartTimeUnix DateTime64(9), TimeUnix DateTime64(9), Flags UInt32, "
+    f"Exemplars Nested(FilteredAttributes {_MAP}, TimeUnix DateTime64(9), Value Float64, SpanId String, "
+    "TraceId String)"
 )
 _TABLES = {
     "otel_metrics_gauge": "Value Float64",
     "otel_metrics_sum": "Value Float64, AggregationTemporality Int32, IsMonotonic Boolean",
     "otel_metrics_histogram": "Count UInt64, Sum Float64, BucketCounts Array(UInt64), "
-    "ExplicitBounds Array(Float64)",
+    "ExplicitBounds Array(Float64), Min Float64, Max Float64, AggregationTemporality Int32",
 }
-"""What is read of the tables that a collector's ClickHouse exporter makes."""
+"""The tables of a collector's ClickHouse exporter, with the names and types that it writes."""
 
 
 def fill(store: Store, client: Any) -> tuple[Scale, list[Incident]]:
@@ -51,7 +56,7 @@ def create_metrics(client: Any) -> None:
     client.command(f"CREATE DATABASE IF NOT EXISTS {METRICS}")
     for table, columns in _TABLES.items():
         client.command(
-            f"CREATE OR REPLACE TABLE {METRICS}.{table} ({_METRIC}, {columns}) ENGINE = MergeTree "
+            f"CREATE TABLE IF NOT EXISTS {METRICS}.{table} ({_METRIC}, {columns}) ENGINE = MergeTree "
             "ORDER BY (ServiceName, MetricName, Attributes, toUnixTimestamp64Nano(TimeUnix))"
         )
 
