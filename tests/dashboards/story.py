@@ -95,10 +95,11 @@ class _Trace:
         for_ms: int,
         parent: Sent,
         *,
-        error: bool = False,
+        error: str = "",
         **said: Any,
     ) -> list[Sent]:
-        """A decision that allows, and the action after it."""
+        """A decision that allows, and the action after it, which fails with `error` if there is one."""
+        failed: Said = {"ERROR_TYPE": error} if error else {}
         both: Said = {
             "GEN_AI_TOOL_NAME": tool,
             "GEN_AI_TOOL_CALL_ID": f"call-{action}",
@@ -108,7 +109,7 @@ class _Trace:
         }
         return [
             self.span("evaluate_policy", tool, at_ms - 8, 6, parent, **both, **_decided(action, tool)),
-            self.span("execute_tool", tool, at_ms, for_ms, parent, error=error, **both),
+            self.span("execute_tool", tool, at_ms, for_ms, parent, error=bool(error), **both, **failed),
         ]
 
 
@@ -288,8 +289,7 @@ def _later(begin_ns: int) -> list[Sent]:
         600,
         700,
         root,
-        error=True,
-        ERROR_TYPE="TimeoutError",
+        error="TimeoutError",
         ATTRIBUTION_ACTION_EFFECT="write",
         ATTRIBUTION_RESOURCE_TYPE="ticket",
         ATTRIBUTION_RESOURCE_ID="ticket/88",

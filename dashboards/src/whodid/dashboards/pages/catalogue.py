@@ -8,6 +8,7 @@ from whodid.dashboards.pages.entity import ENTITY_PAGES
 from whodid.dashboards.pages.overview import OVERVIEW
 from whodid.dashboards.pages.page import Page
 from whodid.dashboards.pages.questions import QUESTION_PAGES, QUESTIONS_PAGE
+from whodid.dashboards.pages.replay import REPLAY
 from whodid.dashboards.pages.trace import TRACE
 
 PAGES: tuple[Page, ...] = (
@@ -17,6 +18,7 @@ PAGES: tuple[Page, ...] = (
     ACTION,
     TRACE,
     DELEGATION,
+    REPLAY,
     QUESTIONS_PAGE,
     *ENTITY_PAGES,
     *QUESTION_PAGES,

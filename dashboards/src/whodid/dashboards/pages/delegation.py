@@ -237,16 +237,20 @@ def _add_others(
 def _add_action(
     who: WhoRecord, nodes: list[dict[str, Any]], edges: list[dict[str, Any]], links: Links
 ) -> None:
-    acting = next((each["id"] for each in nodes if each["label"] == _text(who.actor.name)), None)
     tool = _text(who.tool.name)
-    if acting is None or not tool:
+    if not tool:
         return
+    agents = [each for each in nodes if each["kind"] == "agent" and each["id"].startswith(("link-", "agent"))]
+    acting = agents[-1] if agents and agents[-1]["label"] == _text(who.actor.name) else None
+    if acting is None:  # the chain ends with another one than acted: nothing leads from there to here
+        acting = _named("agent", who.actor.name, links)
+        nodes.append(acting)
     nodes.append(
         {"id": "tool", "kind": "tool", "label": tool, "start": True, "url": links.entity("tool", tool)}
     )
     edges.append(
         {
-            "source": acting,
+            "source": acting["id"],
             "target": "tool",
             "evidence": who.tool.name.evidence.value,
             "denied": int(who.outcome.status == "denied"),
