@@ -494,6 +494,28 @@ def forged_mode(scene: Scene) -> Incident:
     return Incident("forged mode", "findings", asked, frozenset(expected), found, scene)
 
 
+def one_signature(scene: Scene) -> Incident:
+    """A manager approves one thing, and another is done under it too."""
+    agent = scene.agent(f"tia-{scene.hex(2)}@acme.example", "ops-agent")
+    approver, digest, call = f"manager-{scene.hex(2)}@acme.example", scene.digest(), f"call_{scene.hex()}"
+    approval = agent.approval("drop_table", approver, digest, call)
+    said: dict[str, Value] = {
+        "ATTRIBUTION_ACTION_MODE": "human_approved",
+        "ATTRIBUTION_APPROVAL_ID": approval,
+    }
+    right = agent.action("drop_table", said=said, ATTRIBUTION_ACTION_ARGUMENTS_HASH=digest)
+    wrong = agent.action("drop_table", said=said)
+    expected = {f"granted {approval}", f"covered {right.id}", f"not covered {wrong.id}"}
+
+    def found(answer: Any) -> Iterable[str]:
+        for item in answer.items:
+            yield f"{item.status} {item.approval_id}"
+            yield from (f"{'' if use.covered else 'not '}covered {use.action_id}" for use in item.uses)
+
+    asked = {"approver": [approver], **day_around(scene)}
+    return Incident("one signature", "approvals", asked, frozenset(expected), found, scene)
+
+
 _ALL: tuple[Callable[[Scene], Incident], ...] = (
     deleted_database,
     ten_agents,
@@ -512,4 +534,5 @@ _ALL: tuple[Callable[[Scene], Incident], ...] = (
     what_an_auditor_asks,
     wiped,
     forged_mode,
+    one_signature,
 )

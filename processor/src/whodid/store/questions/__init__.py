@@ -1,6 +1,7 @@
 """The attribution questions: each in a module of its own, with typed parameters and a typed answer."""
 
 from whodid.store.questions import actions as _actions
+from whodid.store.questions import approvals as _approvals
 from whodid.store.questions import autonomy as _autonomy
 from whodid.store.questions import before as _before
 from whodid.store.questions import blast_radius as _blast_radius
@@ -47,6 +48,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
         _replay.QUESTION,
         _actions.QUESTION,
         _findings.QUESTION,
+        _approvals.QUESTION,
     )
 }
 """By name. To add one: a module here, its SQL in `sql/`, its page in `docs/questions/`, its test."""
