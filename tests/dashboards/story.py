@@ -22,6 +22,7 @@ from whodid.semconv import attributes as attr
 ALICE, BOB = "alice@acme.example", "bob@acme.example"
 SESSION = "chat-4711"
 CREDENTIAL = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+BIG_SESSION = "chat-busy"
 CORRELATION = "req-77"
 """Means several actions."""
 
@@ -368,7 +369,7 @@ def hostile(now_ns: int | None = None) -> list[bytes]:
 def big(now_ns: int | None = None) -> list[bytes]:
     """A trace of thousands of spans, some of them deep."""
     begin_ns = (now_ns or time.time_ns()) - 5 * 60_000 * _MS
-    trace = _Trace(BIG_TRACE, begin_ns, GEN_AI_AGENT_NAME="busy-agent")
+    trace = _Trace(BIG_TRACE, begin_ns, GEN_AI_AGENT_NAME="busy-agent", SESSION_ID=BIG_SESSION)
     root = trace.span("invoke_agent", "busy-agent", 0, BIG_SPANS * 10)
     spans = [root]
     for number in range(1, BIG_SPANS):

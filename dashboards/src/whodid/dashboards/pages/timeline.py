@@ -30,6 +30,7 @@ _CUTS_PERCENT = 30.0
 """How much of the axis all silences take at the most."""
 _CUT_PERCENT = 4.0
 _LEAST_PERCENT = 0.35
+_LEAST_MS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class _Axis:
         self._stretches = joined
         count = len(joined) - 1
         self._cut = min(_CUT_PERCENT, _CUTS_PERCENT / count) if count else 0.0
-        shown_ms = sum(each.end_ms - each.begin_ms for each in joined) or 1.0
+        shown_ms = max(_LEAST_MS, sum(each.end_ms - each.begin_ms for each in joined))
         self._per_ms = (100.0 - count * self._cut) / shown_ms
         self._begins: list[float] = []
         at = 0.0
