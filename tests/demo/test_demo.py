@@ -100,7 +100,7 @@ def test_on_a_terminal_the_service_goes_on_until_ctrl_c(tmp_path: Path) -> None:
     try:
         reader.start()
         for line in process.stderr:
-            if "Ctrl-C stops it" in line:
+            if "goes on until Ctrl-C" in line:
                 break
         announced = json.loads((tmp_path / ".whodid" / "service.json").read_text())
         assert alive(announced["pid"])

@@ -80,7 +80,7 @@ def who(data_dir: Path, id_: str) -> Told:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Told]:
-    """The three stories of one run for Alice, as the command line tells them while the service runs."""
+    """The stories of one run for Alice, as the command line tells them while the service runs."""
     folder = tmp_path_factory.mktemp("demo") / "data"
     with service(folder) as running:
         ids = call_ids(finish(start(running, "alice@acme.example", "task-1")))
@@ -88,7 +88,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Told]:
         return {story: who(folder, id_) for story, id_ in ids.items()}
 
 
-@pytest.mark.parametrize("story", ["autonomous", "approved", "denied"])
+@pytest.mark.parametrize("story", ["autonomous", "approved", "mailed", "denied"])
 def test_for_whom_and_why(told: Mapping[str, Told], story: str) -> None:
     action = told[story]
     for party in ("principal", "initiator"):
@@ -129,7 +129,18 @@ def test_the_action_that_somebody_approved(told: Mapping[str, Told]) -> None:
     assert action.value("approval", "approver") == "bob@acme.example"
     assert action.record["approval"]["covers_action"] is True
     assert action.record["outcome"]["status"] == "succeeded"
-    assert action.value("credential", "id") is None
+    assert action.value("credential", "type") == "api_key"
+    assert action.value("credential", "scopes") == ["invoices:refund", "mail:send"]
+
+
+def test_the_mail_that_it_then_sent_by_itself(told: Mapping[str, Told]) -> None:
+    action = told["mailed"]
+    assert action.value("tool", "name") == "send_mail"
+    assert action.value("mode") == "autonomous_after_approval"
+    assert action.value("decision", "rule") == "support-may-write-to-customers"
+    assert action.value("approval", "id") is None
+    assert action.value("credential", "id") == told["approved"].value("credential", "id")
+    assert action.record["outcome"]["status"] == "succeeded"
 
 
 def test_the_action_that_a_policy_denied(told: Mapping[str, Told]) -> None:
@@ -170,9 +181,9 @@ def test_eight_users_at_once_have_nothing_of_each_others(tmp_path: Path) -> None
         for span in spans:
             assert_is_of(span, user, tasks[user])
         held = {span["attribution_credential_id"] for span in spans} - {""}
-        assert len(held) == 1
+        assert len(held) == 2  # the desk's key, and the research agent's token
         credentials |= held
-    assert len(credentials) == len(USERS)
+    assert len(credentials) == 2 * len(USERS)
 
 
 def operations(spans: list[dict[str, Any]]) -> list[str]:

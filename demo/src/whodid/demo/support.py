@@ -32,6 +32,20 @@ _tracer = trace.get_tracer(__name__)
 _RUN_CONFIG = RunConfig(tracing_disabled=True)
 
 
+def _desk_key(task: str) -> Credential:
+    """The support desk's key for this task: with it the agent pays refunds and sends mails."""
+    now = datetime.now(UTC)
+    return Credential.from_secret(
+        f"desk:{secrets.token_urlsafe(24)}",
+        type="api_key",
+        issuer="https://login.acme.example",
+        scopes=("invoices:refund", "mail:send"),
+        not_before=now,
+        not_after=now + TOKEN_LIFETIME,
+        task_id=task,
+    )
+
+
 async def _research(question: str, task: str, call_id: str) -> str:
     """Asks the research agent, with a token that is good for this task and for reading orders alone."""
     token = f"{SCOPE}:{secrets.token_urlsafe(24)}"
@@ -63,6 +77,7 @@ async def run(user: str, task: str) -> None:
             task=task,
             objective=COMPLAINT,
             correlation_id=f"ticket-{task}",
+            credential=_desk_key(task),
         ),
         _tracer.start_as_current_span("settle complaint"),  # as a web framework's request would be
     ):
@@ -72,6 +87,7 @@ async def run(user: str, task: str) -> None:
     _say(event="started", user=user, task=task)
     _say(event="tool_call", story="autonomous", tool="lookup_order", tool_call_id=calls.lookup)
     _say(event="tool_call", story="approved", tool="refund_invoice", tool_call_id=calls.refund)
+    _say(event="tool_call", story="mailed", tool="send_mail", tool_call_id=calls.mail)
     _say(event="tool_call", story="denied", tool="delete_customer", tool_call_id=calls.delete)
     _say(event="finished", answer=str(result.final_output))
 

@@ -1,4 +1,4 @@
-"""The demo's support agent: an openai-agents agent that asks a colleague, refunds, and goes one step too far.
+"""The demo's support agent: an openai-agents agent that asks, refunds, writes, and goes one step too far.
 
 Nothing here mentions whodid: this is the code of somebody who does not know that it is being attributed.
 """
@@ -19,23 +19,30 @@ class CallIds:
     research: str
     lookup: str
     refund: str
+    mail: str
     delete: str
 
     @classmethod
     def of(cls, task: str) -> "CallIds":
         tag = hashlib.sha256(task.encode()).hexdigest()[:10]
-        return cls(*(f"call_{tag}_{step}" for step in ("research", "lookup", "refund", "delete")))
+        return cls(*(f"call_{tag}_{step}" for step in ("research", "lookup", "refund", "mail", "delete")))
 
 
 def _model(calls: CallIds) -> ScriptedModel:
     question = {"question": "What happened to order A-1042?"}
     refund = {"invoice": "INV-1042", "amount_eur": 329}
+    mail = {"to": "ada@customer.example", "text": "We have paid invoice INV-1042 back. We are sorry."}
     return ScriptedModel(
         [
             [function_call("ask_research_agent", question, call_id=calls.research)],
             [function_call("refund_invoice", refund, call_id=calls.refund)],
+            [function_call("send_mail", mail, call_id=calls.mail)],
             [function_call("delete_customer", {"customer": "C-77"}, call_id=calls.delete)],
-            [assistant_message("I refunded invoice INV-1042. I was not allowed to delete customer C-77.")],
+            [
+                assistant_message(
+                    "I refunded INV-1042 and wrote to the customer. I was not allowed to delete her."
+                )
+            ],
         ]
     )
 
@@ -44,6 +51,12 @@ def _model(calls: CallIds) -> ScriptedModel:
 def refund_invoice(invoice: str, amount_eur: float) -> str:
     """Pays an invoice back. Somebody has to approve it."""
     return f"Refunded {amount_eur:.2f} EUR of {invoice}."
+
+
+@function_tool
+def send_mail(to: str, text: str) -> str:
+    """Writes to a customer."""
+    return f"Sent {len(text)} characters to {to}."
 
 
 @function_tool
@@ -64,5 +77,5 @@ def build(calls: CallIds, research: Callable[[str], Awaitable[str]]) -> Agent[No
         name="support-agent",
         instructions="You settle complaints of customers.",
         model=_model(calls),
-        tools=[ask_research_agent, refund_invoice, delete_customer],
+        tools=[ask_research_agent, refund_invoice, send_mail, delete_customer],
     )

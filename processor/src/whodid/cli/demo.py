@@ -62,7 +62,8 @@ def command(once: bool, data_dir: Path | None) -> None:
 
     A support agent (openai-agents) works for alice@acme.example. It asks a research agent (LangGraph), which
     looks an order up in an MCP server in another process; it refunds the order, which bob@acme.example
-    approves; and it tries to delete the customer, which a Cedar policy denies. No key, no network.
+    approves; it writes a mail by itself; and it tries to delete the customer, which a Cedar policy denies.
+    No key, no network.
 
     Uses the service that runs on the data folder, or starts one. Answers go to stdout. Without --once, and on
     a terminal, a service that the demo started goes on until Ctrl-C.
@@ -218,8 +219,8 @@ def _stay(service: Service, calls: dict[str, str]) -> None:
     before = signal.signal(signal.SIGINT, on_interrupt)
     try:
         _say(
-            f"\nIn a browser: {service.api} has it all, and {service.api}/action/{calls['approved']}"
-            f"\nis the approved action. It takes OTLP at {service.otlp_grpc}, and goes on until Ctrl-C."
+            f"\nIn a browser: {service.api} has it all, and {service.api}/action/{calls['mailed']}"
+            f"\nis the mail that was sent. It takes OTLP at {service.otlp_grpc}, and goes on until Ctrl-C."
             f"\nAnother terminal can ask it with `whodid who` as above{_folder_flag(service)}."
         )
         while service.process is not None and service.process.poll() is None and not stop.wait(0.2):
