@@ -189,6 +189,6 @@ def report(
     lines.insert(4, f"  viewers    {authentication.described(settings)}")
     if not ports.is_loopback(host):
         lines.append(
-            f"warning: receiver.host is {host}: senders are not authenticated, so whoever reaches it can send"
+            f"warning: receiver.host is {host}: there is no authentication yet, so whoever reaches it can send"
         )
     return "\n".join(lines)
