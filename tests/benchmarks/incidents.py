@@ -516,6 +516,26 @@ def one_signature(scene: Scene) -> Incident:
     return Incident("one signature", "approvals", asked, frozenset(expected), found, scene)
 
 
+def newcomer(scene: Scene) -> Incident:
+    """An agent that was never seen before works with a tool that was never seen before."""
+    name, tool = f"newcomer-{scene.hex(2)}", f"exfiltrate_{scene.hex(2)}"
+    agent = scene.agent("lea@acme.example", name)
+    agent.action(tool)
+    scene.mark("first-seen", agent.root, told=f"agent {name}")
+    scene.mark("first-seen", agent.root, told=f"tool {tool}")
+
+    def found(answer: Any) -> Iterable[str]:
+        # Other incidents bring agents and tools of their own.
+        return {
+            f"{item.kind} {item.value}"
+            for item in answer.items
+            if item.value.startswith(("newcomer-", "exfiltrate_"))
+        }
+
+    asked = {"kind": ["agent", "tool"], "limit": 1_000, **day_around(scene)}
+    return Incident("newcomer", "first-seen", asked, frozenset(), found, scene)
+
+
 _ALL: tuple[Callable[[Scene], Incident], ...] = (
     deleted_database,
     ten_agents,
@@ -535,4 +555,5 @@ _ALL: tuple[Callable[[Scene], Incident], ...] = (
     wiped,
     forged_mode,
     one_signature,
+    newcomer,
 )

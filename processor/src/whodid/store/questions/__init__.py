@@ -12,6 +12,7 @@ from whodid.store.questions import coverage as _coverage
 from whodid.store.questions import credential as _credential
 from whodid.store.questions import decisions as _decisions
 from whodid.store.questions import findings as _findings
+from whodid.store.questions import first_seen as _first_seen
 from whodid.store.questions import identity_conflicts as _identity_conflicts
 from whodid.store.questions import new_credential_on_retry as _new_credential_on_retry
 from whodid.store.questions import overview as _overview
@@ -49,6 +50,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
         _actions.QUESTION,
         _findings.QUESTION,
         _approvals.QUESTION,
+        _first_seen.QUESTION,
     )
 }
 """By name. To add one: a module here, its SQL in `sql/`, its page in `docs/questions/`, its test."""
