@@ -14,11 +14,14 @@ from click.testing import CliRunner
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import alerting
+from starlette.routing import compile_path
 
 from whodid.cli.main import main
 from whodid.dashboards.grafana import alerts, clickhouse, contents, files, queries
 from whodid.dashboards.grafana.links import UIDS
 from whodid.dashboards.grafana.queries import Databases, Query
+from whodid.dashboards.pages.catalogue import PAGES
+from whodid.dashboards.pages.links import ENTITIES
 from whodid.semconv.attributes import ATTRIBUTION_FINDING_RULE
 from whodid.semconv.registry import ATTRIBUTES
 from whodid.store.questions import QUESTIONS
@@ -209,6 +212,23 @@ def test_links_lead_to_pages_about_what_the_cell_names() -> None:
             assert not re.search(r"[A-Z]{4}", unquote(url)), f"something was not put in: {url}"
             assert path[1] != "questions" or path[2] in QUESTIONS
     assert seen == {"action", "trace", "entity", "blast-radius", "questions", "d"}
+
+
+def test_links_and_alerts_lead_to_pages_that_are_there() -> None:
+    routes = [compile_path(page.path)[0] for page in PAGES]
+    addresses = {str(each["url"]) for _, panel in panels() for each in objects(panel) if "url" in each}
+    addresses |= {rule["annotations"]["whodid"] for rule in RULES}
+    addresses |= {str(link["url"]) for board in BOARDS.values() for link in board["links"] if "url" in link}
+    checked = 0
+    for address in addresses:
+        # A value that is put in is one that a page can be asked about; the kinds of entities are a few.
+        kinds = [address.replace("${__data.fields.kind:percentencode}", kind) for kind in ENTITIES]
+        for each in kinds if kinds[0] != address else [address]:
+            path = urlsplit(re.sub(r"^\$\{\w+(:raw)?\}|[{$][^/?&]*\}", "x", each).removeprefix("x")).path
+            if not path.startswith("/d/") and path != "/readyz":
+                assert any(route.fullmatch(path) for route in routes), f"{each}: there is no page {path}"
+                checked += 1
+    assert checked > 15
 
 
 @pytest.mark.parametrize("rule", alerts.RULES, ids=lambda rule: rule.name)
