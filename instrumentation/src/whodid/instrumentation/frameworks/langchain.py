@@ -8,6 +8,7 @@ from typing import Any
 
 from whodid.instrumentation import frameworks
 from whodid.instrumentation.core import Action, ToolCall
+from whodid.instrumentation.frameworks import langchain_approvals
 from whodid.instrumentation.frameworks.seam import argument, decide, quietly
 from whodid.instrumentation.weakly import ByObject
 
@@ -20,10 +21,13 @@ class Instrumentor(frameworks.Instrumentor):
 
     name = ADAPTER
     distribution = "langchain-core"
-    modules = ("langchain_core.tools.base",)
+    modules = ("langchain_core.tools.base", langchain_approvals.MODULE)
 
     def hook(self, module: ModuleType) -> None:
-        """Wrap the two ways in which any tool is run."""
+        """Wrap the two ways in which any tool is run, and what holds one back until somebody says so."""
+        if module.__name__ == langchain_approvals.MODULE:
+            langchain_approvals.hook(self, module)
+            return
         self.wrap(module, "BaseTool.run", _run)
         self.wrap(module, "BaseTool.arun", _arun)
 
