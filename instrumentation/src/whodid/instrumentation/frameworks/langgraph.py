@@ -6,14 +6,17 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context, get_current, get_value, set_value
 
 from whodid.instrumentation import frameworks
+from whodid.instrumentation.context import Attribution, with_attribution
 from whodid.instrumentation.core import ContextAsyncIterator, ContextIterator, agent_start, in_agent
 from whodid.instrumentation.frameworks.seam import argument, quietly
 from whodid.instrumentation.streams import Finish, Open
 
 ADAPTER = "langgraph"
+# In a graph's Context: who handed over to which of its nodes, and has ended since.
+_HANDED_OVER = "whodid.langgraph.handed_over"
 
 
 class Instrumentor(frameworks.Instrumentor):
@@ -50,17 +53,37 @@ def _opens(graph: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Open | 
     name, parent = str(graph.name), get_current()
     config: Any = argument(args, kwargs, 1, "config") or {}
     thread_id = config.get("configurable", {}).get("thread_id")
+    node = config.get("metadata", {}).get("langgraph_node")
+    handed_over: Any = get_value(_HANDED_OVER, parent)
 
     def opens() -> tuple[Context, Finish]:
+        before: Attribution | None = None if handed_over is None else handed_over.pop(node, None)
         run = agent_start(
             name,
             adapter=ADAPTER,
-            parent=parent,
+            parent=parent if before is None else with_attribution(before, parent),
             conversation_id=None if thread_id is None else str(thread_id),
         )
-        return run.context, lambda error: run.finish(None if _is_control_flow(error) else error)
+
+        def finish(error: BaseException | None) -> None:
+            if handed_over is not None:
+                for target in _targets(error):
+                    handed_over[target] = run.attribution
+            run.finish(None if _is_control_flow(error) else error)
+
+        return set_value(_HANDED_OVER, {}, run.context), finish
 
     return opens
+
+
+def _targets(error: BaseException | None) -> list[str]:
+    """The nodes beside this graph to which it hands over, if that is how it ended."""
+    parent_command: Any = getattr(sys.modules.get("langgraph.errors"), "ParentCommand", None)
+    if error is None or parent_command is None or not isinstance(error, parent_command):
+        return []
+    goto: Any = error.args[0].goto  # a node's name, what to send to a node, or several of either
+    several = [goto] if isinstance(goto, str) or hasattr(goto, "node") else list(goto)
+    return [str(getattr(each, "node", each)) for each in several]
 
 
 def _has_tools(graph: Any) -> bool:
