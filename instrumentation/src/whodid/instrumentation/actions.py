@@ -132,25 +132,6 @@ class Action:
             self._scope.span.set_attribute(names.ATTRIBUTION_APPROVAL_ID, approval_id)
             self._scope.span.set_attribute(names.ATTRIBUTION_APPROVAL_STATUS, ApprovalStatus.REQUESTED.value)
 
-    def approve(self) -> None:
-        """Take the approval of this call that came after the decision on it: its spans say so from now on."""
-        if self._frozen is None:
-            return
-        key = (self.attribution.task_id, self.call.call_id, self._frozen.hash)
-        approval = approvals.ledger.use(key, datetime.now(UTC))
-        if approval is None:
-            return
-        self.attribution = replace(
-            self.attribution,
-            action_mode=ActionMode.HUMAN_APPROVED.value,
-            approval_id=approval.id,
-            approval_status=ApprovalStatus.GRANTED.value,
-            approver_id=approval.approver_id,
-        )
-        if self._scope is not None:
-            self._scope.context = with_attribution(self.attribution, self._scope.context)
-            self._scope.span.set_attributes(self.attribution.attributes)
-
     def failed(self, error: BaseException | str) -> None:
         """The tool failed although nothing was raised: a framework made a message of the exception."""
         if self._scope is not None and self._scope.span.is_recording():
@@ -194,9 +175,16 @@ def tool_call(call: ToolCall, *, adapter: str, join: bool = False, context: Cont
         return Action(call, current(parent), None, adapter=adapter, parent=parent, denial=denial)
 
 
-def in_action() -> bool:
-    """Whether an action is under way, here or in the process that called this one."""
-    return current().action_id is not None
+def in_action(tool_name: str | None = None) -> bool:
+    """Whether an action is under way, here or in the process that called this one.
+
+    `tool_name`: and a call of that tool is a part of it. A further tool that a called server calls is not:
+    that is the server's own doing, on which its policies decide.
+    """
+    known = current()
+    if known.action_id is None:
+        return False
+    return tool_name is None or not known.remote or known.tool_name in (None, tool_name)
 
 
 def running(context: Context | None = None) -> Action | None:

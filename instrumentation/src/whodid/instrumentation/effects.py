@@ -181,3 +181,13 @@ def _attribute(owner: Any, name: str) -> Any:
         return getattr(owner, name, None)
     except Exception:  # noqa: BLE001 a property of the host's that is not ready
         return None
+
+
+def of_hints(read_only: bool | None, destructive: bool | None) -> str | None:
+    """What an MCP server's hints say; the protocol's defaults for what is left out are no statement.
+
+    "Destructive" is an overwrite as well as a deletion, so it is no more than `write`.
+    """
+    if read_only:
+        return ActionEffect.READ.value
+    return ActionEffect.WRITE.value if read_only is False or destructive is not None else None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from whodid.instrumentation import baggage
+from whodid.instrumentation import baggage, effects
 from whodid.instrumentation.context import current
 from whodid.instrumentation.core import (
     Action,
@@ -53,6 +54,7 @@ class Session:
         self._actions: dict[Any, Action] = {}
         self._spawning: set[str] = set()
         self._definitions: dict[str, Given] = {}
+        self._effects: dict[str, str | None] = {}
 
     def hooks(self) -> dict[str, Hook]:
         """Ours, by the event."""
@@ -124,6 +126,7 @@ class Session:
             arguments=given["tool_input"],
             description=definition and definition["description"],
             definition=definition,
+            effect=self._effects.get(given["tool_name"]),
         )
 
     def _done(self, given: Given, call_id: Any) -> None:
@@ -187,18 +190,16 @@ class Session:
         quietly(ADAPTER, "a request for approval could not be recorded", note)
 
     def _answered(self, given: Given, call_id: Any, granted: bool, changed: Any) -> str | None:
-        """Record the answer; gives a denial if the policies forbid what was approved instead."""
-        if granted and changed is not None and changed != given["tool_input"]:
+        """Record the answer; gives a denial if the policies forbid what was approved.
+
+        They were asked before anybody else. What was approved, perhaps with other arguments, is decided on
+        anew: the action that runs is the one that has the approval, and begins after it.
+        """
+        if granted and changed is not None:
             given = {**given, "tool_input": changed}
-            self._resolve(given, call_id, granted)
-            return self._begin(given, call_id)
         self._resolve(given, call_id, granted)
-        action = self._actions.get(call_id)
-        if action is not None and granted:
-            quietly(ADAPTER, "an approval could not be recorded", action.approve)
-        elif not granted:
-            self._actions.pop(call_id, None)  # it does not run: its span is never ended, and so never sent
-        return None
+        self._actions.pop(call_id, None)  # it did not run: its span is never ended, and so never sent
+        return self._begin(given, call_id) if granted else None
 
     def _resolve(self, given: Given, call_id: Any, granted: bool) -> None:
         quietly(
@@ -220,7 +221,8 @@ class Session:
             return None
         context = action.start().context
         TraceContextTextMapPropagator().inject(meta, context)
-        baggage.inject(meta, current(context))
+        # To its server the tool is called as there.
+        baggage.inject(meta, replace(current(context), tool_name=parameters.get("name")))
         return {**message, "params": {**parameters, "_meta": meta}}
 
     def listed(self, server: str, answer: Any) -> None:
@@ -228,7 +230,10 @@ class Session:
         result: Any = answer and answer.get("result")
         tools: list[Any] = (result and result.get("tools")) or []
         for tool in tools:
-            self._definitions[f"mcp__{server}__{tool['name']}"] = {
+            name = f"mcp__{server}__{tool['name']}"
+            hints: dict[str, Any] = tool.get("annotations") or {}
+            self._effects[name] = effects.of_hints(hints.get("readOnlyHint"), hints.get("destructiveHint"))
+            self._definitions[name] = {
                 "name": tool["name"],
                 "description": tool.get("description"),
                 "parameters": tool.get("inputSchema"),

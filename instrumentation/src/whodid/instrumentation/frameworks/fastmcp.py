@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from whodid.instrumentation import frameworks
 from whodid.instrumentation.core import ToolCall, in_action
+from whodid.instrumentation.frameworks.mcp import read_call
 from whodid.instrumentation.frameworks.seam import argument, decide, quietly
 
 ADAPTER: Final = "fastmcp"
@@ -33,11 +34,11 @@ class Instrumentor(frameworks.Instrumentor):
             self.wrap(module, "FastMCP.call_tool", _call_own_tool)
 
 
-async def _call_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+async def _call_tool(wrapped: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Around a client's call; `call_tool` ends up here too, and raises what is no success."""
-    if in_action():  # a tool's body at work: the call is how it does it
+    if in_action(argument(args, kwargs, 0, "name")):  # a tool's body at work: the call is how it does it
         return await wrapped(*args, **kwargs)
-    action = decide(ADAPTER, lambda: _call(args, kwargs))
+    action = decide(ADAPTER, lambda: _call(args, kwargs, client.session))
     if action is None:
         return await wrapped(*args, **kwargs)
     if action.denial is not None:
@@ -63,8 +64,9 @@ async def _call_own_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: di
         return await wrapped(*args, **kwargs)
 
 
-def _call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall:
-    return ToolCall(name=argument(args, kwargs, 0, "name"), arguments=argument(args, kwargs, 1, "arguments"))
+def _call(args: tuple[Any, ...], kwargs: dict[str, Any], session: Any = None) -> ToolCall:
+    name, arguments = argument(args, kwargs, 0, "name"), argument(args, kwargs, 1, "arguments")
+    return read_call(session, name, arguments)
 
 
 def _denied(denial: str) -> Any:

@@ -14,14 +14,13 @@ from typing import Any, Final
 
 from opentelemetry.context import Context, get_value, set_value
 
-from whodid.instrumentation import baggage, frameworks
+from whodid.instrumentation import baggage, effects, frameworks
 from whodid.instrumentation.context import NOTHING_KNOWN, current, with_attribution
 from whodid.instrumentation.core import ToolCall, in_action
 from whodid.instrumentation.frameworks import mcp_peers
 from whodid.instrumentation.frameworks.seam import argument, decide, quietly
 from whodid.instrumentation.streams import attached
 from whodid.instrumentation.weakly import ByObject
-from whodid.semconv.values import ActionEffect
 
 ADAPTER: Final = "mcp"
 _ARRIVED: Final = "whodid.mcp.arrived"
@@ -87,7 +86,7 @@ def _keep(session: Any, tools: list[Any]) -> None:
 
 
 async def _call_tool(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    if in_action():  # a tool's body at work: the call is how it does it
+    if in_action(argument(args, kwargs, 0, "name")):  # a tool's body at work: the call is how it does it
         return await wrapped(*args, **kwargs)
     action = decide(ADAPTER, lambda: _call(instance, args, kwargs))
     if action is None:
@@ -104,31 +103,24 @@ async def _call_tool(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs:
 
 def _call(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall:
     name, arguments = argument(args, kwargs, 0, "name"), argument(args, kwargs, 1, "arguments")
-    tool = (_tools.get(getattr(client, "session", client)) or {}).get(name)
-    if tool is None:  # nobody asked the server for its list
+    return read_call(getattr(client, "session", client), name, arguments)
+
+
+def read_call(session: Any, name: str, arguments: Any) -> ToolCall:
+    """A call with what its server said of the tool, if this session has asked for the list."""
+    tool = (_tools.get(session) or {}).get(name)
+    if tool is None:
         return ToolCall(name=name, arguments=arguments)
+    hints = tool.annotations
     definition = {"name": tool.name, "description": tool.description, "parameters": tool.input_schema}
     return ToolCall(
         name=name,
         arguments=arguments,
         description=tool.description,
         definition={key: value for key, value in definition.items() if value is not None},
-        effect=_effect(tool.annotations),
+        effect=hints and effects.of_hints(hints.read_only_hint, hints.destructive_hint),
         tool=tool,
     )
-
-
-def _effect(annotations: Any) -> str | None:
-    """What the server says, where it says it: the protocol's defaults for what is left out are no statement.
-
-    "Destructive" is an overwrite as well as a deletion, so it is no more than `write`.
-    """
-    if annotations is None:
-        return None
-    if annotations.read_only_hint:
-        return ActionEffect.READ.value
-    said = annotations.read_only_hint is False or annotations.destructive_hint is not None
-    return ActionEffect.WRITE.value if said else None
 
 
 def _denied(denial: str) -> Any:
