@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from whodid.dashboards.pages.blast_radius import by_kind
 from whodid.dashboards.pages.links import ENTITIES
 from whodid.dashboards.pages.page import Given, Page, Panel
+from whodid.semconv.registry import RULES
 from whodid.store.questions import QUESTIONS
 from whodid.store.questions.autonomy import Basis
 
@@ -46,6 +47,7 @@ def _glance(kind: str) -> Panel:
             question=QUESTIONS["actions"],
             parameters=_about("resource", kind, ("facets", "true"), ("limit", "1")),
             template="panels/touched_by.html",
+            paged=False,
         )
     return Panel(
         name="glance",
@@ -71,6 +73,19 @@ def _actions(kind: str) -> Panel:
         question=QUESTIONS["actions"],
         parameters=_about(kind, kind, ("limit", "25"), panel="actions"),
         template="panels/actions.html",
+    )
+
+
+def _findings(kind: str) -> Panel:
+    """The actions with a finding of any rule: the validator finds about spans, and not about names."""
+    rules = [("rule", rule) for rule in RULES]
+    return Panel(
+        name="findings",
+        title="Actions with findings, newest first",
+        question=QUESTIONS["actions"],
+        parameters=_about(kind, kind, *rules, ("limit", "10"), panel="findings"),
+        template="panels/with_findings.html",
+        lazy=True,
     )
 
 
@@ -144,6 +159,7 @@ _OWN: dict[str, tuple[Panel, ...]] = {
             question=QUESTIONS["replay"],
             parameters=_about("session", "session", ("only_actions", "true"), ("limit", "1")),
             template="panels/session.html",
+            paged=False,
         ),
     ),
 }
@@ -162,7 +178,7 @@ def _look_for(look: Look) -> Callable[[str, str], str]:
 
 
 def _page(kind: str) -> Page:
-    panels = (_glance(kind), *_OWN[kind], _actions(kind))
+    panels = (_glance(kind), *_OWN[kind], _findings(kind), _actions(kind))
     return Page(
         name=f"entity-{kind}",
         path=f"/entity/{kind}",

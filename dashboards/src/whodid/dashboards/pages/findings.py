@@ -49,6 +49,7 @@ FINDINGS = Page(
             parameters=_counted("rule"),
             template="panels/findings_by.html",
             wide=False,
+            paged=False,
         ),
         Panel(
             name="controls",
@@ -57,6 +58,7 @@ FINDINGS = Page(
             parameters=_counted("control"),
             template="panels/findings_by.html",
             wide=False,
+            paged=False,
         ),
         Panel(
             name="findings",

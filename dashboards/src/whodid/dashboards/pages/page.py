@@ -92,6 +92,8 @@ class Panel:
     """Asked again when new spans were stored."""
     wide: bool = True
     """Over the whole width, or half of it where there is room."""
+    paged: bool = True
+    """Whether its listing goes on with a link; not where only its counts are shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,6 +107,7 @@ SEARCH = Page(
             parameters=_facets,
             template="panels/facets.html",
             lazy=True,
+            paged=False,
         ),
     ),
 )
