@@ -15,7 +15,7 @@ from whodid.dashboards.pages import live
 from whodid.dashboards.pages.asking import Asked, Asker
 from whodid.dashboards.pages.catalogue import PAGES
 from whodid.dashboards.pages.links import Links
-from whodid.dashboards.pages.page import Look, Page, Panel
+from whodid.dashboards.pages.page import OF_A_PANEL, Look, Page, Panel
 from whodid.dashboards.pages.rendering import STATIC, render
 from whodid.processor import api
 from whodid.processor.access import csrf, forms
@@ -127,6 +127,9 @@ async def _whole(asker: Asker, look: Look, page: Page) -> Response:
 
 async def _one(asker: Asker, look: Look, page: Page, panel: Panel) -> Response:
     asked = await asker.panels(look, [panel])
+    one = asked[panel.name]
+    if one is not None and look.get("seen") == one.digest:
+        return Response(status_code=204)  # what the reader holds, folds or reads aloud stays as it is
     context = _frame(look.request, page.title(look)) | _of_page(look, page) | page.more(look)
     return _html("fragment.html", context | {"asked": asked, "panel": panel})
 
@@ -162,7 +165,7 @@ def _frame(request: Request, title: str) -> dict[str, Any]:
 
 def _of_page(look: Look, page: Page) -> dict[str, Any]:
     request = look.request
-    here = [(name, text) for name, text in request.query_params.multi_items() if name != "panel"]
+    here = [(name, text) for name, text in request.query_params.multi_items() if name not in OF_A_PANEL]
     chosen = look.get("since") or ("" if look.get("until") else page.since)
 
     def with_(**changes: str) -> str:

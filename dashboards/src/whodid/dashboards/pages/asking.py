@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,12 @@ class Asked:
             (each.query, each.text, to_jsonable_python(each.parameters, bytes_mode="hex"))
             for each in self.statements
         ]
+
+    @property
+    def digest(self) -> str:
+        """What tells this answer from another one, for who asks whether there is news."""
+        text = self.answer.model_dump_json() if self.answer is not None else repr(self.error)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     @property
     def next_cursor(self) -> str | None:

@@ -19,6 +19,9 @@ Given = list[tuple[str, str]]
 
 DEFAULT_SINCE = "24h"
 
+OF_A_PANEL = ("panel", "seen")
+"""What an address says when one panel is asked: which, and which answer the reader has already."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -53,7 +56,9 @@ class Look:
         """What the address says of the whole page: not where a listing goes on, nor which panel is asked."""
         pairs = self.request.query_params.multi_items()
         return [
-            (name, text) for name, text in pairs if text and name != "panel" and not name.endswith(".cursor")
+            (name, text)
+            for name, text in pairs
+            if text and name not in OF_A_PANEL and not name.endswith(".cursor")
         ]
 
     def adding(self, name: str, text: str) -> str:
