@@ -145,7 +145,7 @@ def application(
             *pages.routes(store, settings, ask),
         ],
         middleware=middleware,
-        exception_handlers={HTTPException: pages.lost, Exception: api.bug},
+        exception_handlers={HTTPException: pages.lost, Exception: pages.bug},
     )
     app.state.access = access
     return app
@@ -189,6 +189,6 @@ def report(
     lines.insert(4, f"  viewers    {authentication.described(settings)}")
     if not ports.is_loopback(host):
         lines.append(
-            f"warning: receiver.host is {host}: there is no authentication yet, so whoever reaches it can send"
+            f"warning: receiver.host is {host}: there is no authentication yet: whoever reaches it can send"
         )
     return "\n".join(lines)

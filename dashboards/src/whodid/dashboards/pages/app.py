@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from whodid.store import Store
 
 _KEPT_S = 365 * 24 * 3600
+_BUG = WhodidError("this is a bug", "the service's log says more")
 _LOST = WhodidError("there is no such page", "the menu has all pages; the search takes any id")
 
 
@@ -68,6 +69,11 @@ async def lost(request: Request, error: Exception) -> Response:
     if not is_for_people(request):
         return await api.unrouted(request, error)
     return refused(request, error.status_code if isinstance(error, HTTPException) else 500, _LOST)
+
+
+async def bug(request: Request, error: Exception) -> Response:
+    """What nobody expected; it is in the service's log, and not in the answer."""
+    return refused(request, 500, _BUG) if is_for_people(request) else await api.bug(request, error)
 
 
 class _Static(StaticFiles):

@@ -32,6 +32,14 @@ def _unattributed(look: Look) -> Given:
     return [("limit", "10"), *look.period(), *look.page("unattributed")]
 
 
+def _new(look: Look) -> Given:
+    return [("limit", "15"), *look.period(), *look.page("new")]
+
+
+def _by_rule(look: Look) -> Given:
+    return [("group_by", "rule"), ("limit", "1"), *look.period()]
+
+
 OVERVIEW = Page(
     name="overview",
     path="/",
@@ -42,19 +50,19 @@ OVERVIEW = Page(
     template="overview.html",
     panels=(
         Panel(
-            name="newest",
-            title="The newest traces",
-            question=QUESTIONS["traces"],
-            parameters=_newest,
-            template="panels/newest.html",
-            live=True,
-        ),
-        Panel(
             name="over-time",
             title="Actions over time",
             question=QUESTIONS["overview"],
             parameters=_over_time,
             template="panels/over_time.html",
+            live=True,
+        ),
+        Panel(
+            name="newest",
+            title="The newest traces",
+            question=QUESTIONS["traces"],
+            parameters=_newest,
+            template="panels/newest.html",
             live=True,
         ),
         Panel(
@@ -70,7 +78,27 @@ OVERVIEW = Page(
             title="Nobody answers for",
             question=QUESTIONS["unattributed"],
             parameters=_unattributed,
+            template="panels/unattributed.html",
             lazy=True,
+        ),
+        Panel(
+            name="new",
+            title="New in this time",
+            question=QUESTIONS["first-seen"],
+            parameters=_new,
+            template="panels/new.html",
+            lazy=True,
+            wide=False,
+        ),
+        Panel(
+            name="findings",
+            title="What the validator found",
+            question=QUESTIONS["findings"],
+            parameters=_by_rule,
+            template="panels/found.html",
+            lazy=True,
+            wide=False,
+            paged=False,
         ),
     ),
 )

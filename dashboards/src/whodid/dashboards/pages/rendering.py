@@ -29,6 +29,8 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # A service that goes on while it is upgraded keeps the templates that its code was written for.
+        auto_reload=False,
     )
     filters = {
         "plain": texts.plain,
