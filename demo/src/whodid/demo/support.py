@@ -15,7 +15,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from agents import RunConfig, Runner, RunResult
+from agents import Agent, RunConfig, Runner, RunResult
 from opentelemetry import trace
 
 from whodid.demo import research_agent, support_agent
@@ -77,19 +77,25 @@ async def run(user: str, task: str) -> None:
             task=task,
             objective=COMPLAINT,
             correlation_id=f"ticket-{task}",
-            credential=_desk_key(task),
         ),
         _tracer.start_as_current_span("settle complaint"),  # as a web framework's request would be
     ):
-        result = await Runner.run(agent, COMPLAINT, run_config=_RUN_CONFIG)
+        key = _desk_key(task)
+        result = await _work(agent, COMPLAINT, key)
         while result.interruptions:
-            result = await Runner.run(agent, _approve(result), run_config=_RUN_CONFIG)
+            result = await _work(agent, _approve(result), key)
     _say(event="started", user=user, task=task)
     _say(event="tool_call", story="autonomous", tool="lookup_order", tool_call_id=calls.lookup)
     _say(event="tool_call", story="approved", tool="refund_invoice", tool_call_id=calls.refund)
     _say(event="tool_call", story="mailed", tool="send_mail", tool_call_id=calls.mail)
     _say(event="tool_call", story="denied", tool="delete_customer", tool_call_id=calls.delete)
     _say(event="finished", answer=str(result.final_output))
+
+
+async def _work(agent: Agent[None], given: Any, key: Credential) -> RunResult:
+    """The key is the agent's: neither the request nor the colleague who approves uses it."""
+    with attribution(credential=key):
+        return await Runner.run(agent, given, run_config=_RUN_CONFIG)
 
 
 def _approve(result: RunResult) -> Any:

@@ -11,7 +11,7 @@ function draw(place) {
   const options = {
     width: place.clientWidth, height: 200, cursor: { y: false }, legend: { live: true },
     scales: { y: { range: (_u, _low, high) => [0, Math.max(1, high * 1.05)] } },
-    axes: [axis, { ...axis, size: 60 }],
+    axes: [{ ...axis, space: 90 }, { ...axis, size: 60 }],
     series: [{}, ...data.series.map((each, at) => ({
       label: each.label, stroke: colour(colours[at]), width: 2, points: { show: data.x.length < 3 },
       dash: at ? [6 - 2 * at, 3] : undefined,
