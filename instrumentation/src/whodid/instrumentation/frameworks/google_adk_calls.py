@@ -1,7 +1,8 @@
 """Google's ADK: its tool calls and confirmations.
 
-The framework's span of a call is made before its callbacks, and calls itself the execution of a tool whatever
-becomes of the call. Here it does so only if the tool ran: a call that was denied, or waits, is no action.
+The framework's span of a call is made before its callbacks and confirmations, and so before any decision, and
+calls itself the execution of a tool whatever becomes of the call. Here it is the call, and what ran is a span
+inside of it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from whodid.instrumentation.core import Action, ToolCall, approval_requested, ap
 from whodid.instrumentation.frameworks.seam import argument, decide, quietly
 from whodid.instrumentation.streams import attached
 from whodid.instrumentation.weakly import ByObject
+from whodid.semconv import attributes as names
 
 ADAPTER: Final = "google_adk"
 _CALL: Final = "whodid.google_adk.call"
@@ -79,7 +81,15 @@ async def _within(call: _Call, native: Any) -> AsyncGenerator[Any]:
 def described(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Around the end of that span, where it is said what it was."""
     call = get_value(_CALL)
-    return wrapped(*args, **kwargs) if not isinstance(call, _Call) or call.did_run else None
+    if not isinstance(call, _Call):
+        return wrapped(*args, **kwargs)
+    if not call.did_run:
+        return None
+    done = wrapped(*args, **kwargs)
+    if call.action is not None:  # else nothing of ours says that it ran
+        span = argument(args, kwargs, 4, "span") or get_current_span()
+        span.set_attribute(names.GEN_AI_OPERATION_NAME, "")
+    return done
 
 
 async def call_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -94,9 +104,9 @@ async def call_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[st
     call.did_run, call.action = True, action
     if action is None:
         return await wrapped(*args, **kwargs)
-    quietly(ADAPTER, "a tool could not be described", lambda: action.describe(get_current_span()))
-    with action.executing(native=True):
+    with action.executing():
         result = await wrapped(*args, **kwargs)
+        action.result(result)
     quietly(ADAPTER, "a transfer could not be noted", lambda: _note_transfer(context))
     return result
 
@@ -140,8 +150,5 @@ def requested(wrapped: Any, context: Any, args: tuple[Any, ...], kwargs: dict[st
 def _ask(call: _Call, context: Any) -> None:
     if call.action is None:
         approval_requested(call.read(context))
-    elif getattr(call.tool, "_require_confirmation", False):  # before 2.12: it asks instead of running
-        call.did_run = False
-        approval_requested(call.read(context))
-    else:
+    else:  # before 2.12 the framework itself asks in here as well, instead of running the tool
         call.action.waits_for_approval()
