@@ -46,7 +46,7 @@ class Board:
             .tags([links.TAG])
             .timezone("browser")
             .time(f"now-{since}", "now")
-            .refresh("1m")
+            .refresh("5m")
             .tooltip(dashboard.DashboardCursorSync.CROSSHAIR)
             .link(links.to_pages())
             .link(links.to_dashboards())

@@ -46,7 +46,7 @@ def credential(databases: Databases) -> Board:
     """One credential, or several."""
     about = "Where a credential was used, by whom, and whether that was an agent of ours."
     return (
-        Board("credential", "whodid: credential", about, databases, since="24h")
+        Board("credential", "whodid: credential", about, databases, since="6h")
         .about("credential")
         .stat("totals", "Uses")
         .timeline("uses", "Uses over time", bars=MINUTE, width=24)
