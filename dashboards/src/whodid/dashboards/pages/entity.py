@@ -124,6 +124,12 @@ def _list(name: str, title: str, question: str, kind: str, parameter: str = "") 
     )
 
 
+def _new_tools(look: Look) -> Given | None:
+    if not look.get("id"):
+        return None
+    return [("kind", "tool"), ("limit", "1000"), *look.period(_since("agent"))]
+
+
 _OWN: dict[str, tuple[Panel, ...]] = {
     "principal": (
         _autonomy("principal"),
@@ -132,6 +138,15 @@ _OWN: dict[str, tuple[Panel, ...]] = {
     "agent": (
         _over_time("agent"),
         _autonomy("agent"),
+        Panel(
+            name="new-tools",
+            title="New tools",
+            question=QUESTIONS["first-seen"],
+            parameters=_new_tools,
+            template="panels/new_tools.html",
+            lazy=True,
+            paged=False,
+        ),
         _list("conflicts", "Who it says it is", "identity-conflicts", "agent"),
         _list("deputy", "Another's authority", "confused-deputy", "agent"),
         _list("retries", "Tried again with another credential", "new-credential-on-retry", "agent"),
