@@ -137,7 +137,16 @@ def sent_differently(reader: Reader, spans: Spans) -> list[str]:
     return [each for each in ids if each in found]
 
 
-def findings(reader: Reader, traces: Iterable[str]) -> list[Finding]:
-    """What is wrong with the spans of some traces."""
-    rows = reader.rows("findings", {"traces": list(traces), "limit": MAX_SPANS})
+_ALL_NS = {"first_ns": -(1 << 63), "last_ns": (1 << 63) - 1}
+
+
+def findings(reader: Reader, traces: Iterable[str], among: Iterable[Span] = ()) -> list[Finding]:
+    """What is wrong with the spans of some traces.
+
+    `among`: only of these of their spans, where they are known: with their times it is a look-up, and
+    without them each part's index of traces is read whole.
+    """
+    starts_ns = [span.row["start_ns"] for span in among]
+    times = {"first_ns": min(starts_ns), "last_ns": max(starts_ns)} if starts_ns else _ALL_NS
+    rows = reader.rows("findings", {"traces": list(traces), **times, "limit": MAX_SPANS})
     return [Finding.model_validate(row) for row in rows]

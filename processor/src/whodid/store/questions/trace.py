@@ -41,7 +41,7 @@ def trace(reader: Reader, parameters: TraceParameters) -> TraceRecord:
             f"no span of trace {trace_id} is in the store", "check the id, and that the agent sends here"
         )
     wrong: dict[str, list[str]] = {}
-    for finding in findings(reader, [trace_id]):
+    for finding in findings(reader, [trace_id], [*spans.all, *spans.again]):
         wrong.setdefault(finding.span, []).append(finding.rule)
     return TraceRecord(
         trace_id=trace_id,

@@ -53,7 +53,8 @@ def who(reader: Reader, parameters: WhoParameters) -> WhoRecord:
         raise lookup.unread(parameters.id, len(spans.all))
     action = _Action(spans, target, _approvals(reader, own))
     of_action = {span.id for span in action.spans}
-    found = [finding for finding in findings(reader, target.traces) if finding.span in of_action]
+    wrong = findings(reader, target.traces, [*spans.all, *spans.again])
+    found = [finding for finding in wrong if finding.span in of_action]
     return action.record(parameters.id, found)
 
 

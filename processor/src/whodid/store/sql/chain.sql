@@ -9,9 +9,10 @@ SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(par
        arrayMap(id -> lower(hex(id)), `links.trace_id`) AS link_traces,
        arrayMap(id -> lower(hex(id)), `links.span_id`) AS link_spans
 FROM {database}.spans
-WHERE tenant_id = {tenant:String}
+PREWHERE tenant_id = {tenant:String}
   AND trace_id IN (SELECT toFixedString(unhex(arrayJoin({traces:Array(String)})), 16))
   AND start_time >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
   AND start_time <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
 ORDER BY start_time, span_id
 LIMIT {limit:UInt32}
+SETTINGS max_threads = 1, query_plan_optimize_lazy_materialization = 0

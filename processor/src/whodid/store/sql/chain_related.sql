@@ -6,7 +6,7 @@ SELECT if(attribution_task_id IN {tasks:Array(String)}, 'same_task', 'same_corre
        gen_ai_operation_name, gen_ai_agent_name, attribution_agent_instance_id, attribution_agent_identity_id,
        attribution_initiator_id, attribution_principal_id, attribution_delegation_chain, attribution_task_id
 FROM {database}.spans
-WHERE tenant_id = {tenant:String}
+PREWHERE tenant_id = {tenant:String}
   AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
   AND (attribution_task_id IN {tasks:Array(String)} OR attribution_correlation_id IN {correlations:Array(String)})
   AND attribution_delegation_chain[1] = {chain:Array(String)}[1]
@@ -15,3 +15,4 @@ WHERE tenant_id = {tenant:String}
 ORDER BY start_time, span_id, how DESC
 LIMIT 1 BY trace_id, attribution_delegation_chain, gen_ai_operation_name = 'invoke_agent'
 LIMIT {limit:UInt32}
+SETTINGS max_threads = 1, query_plan_optimize_lazy_materialization = 0

@@ -5,7 +5,7 @@ SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(par
        attribution_initiator_id, attribution_principal_id, attribution_delegation_chain, attribution_task_id,
        attribution_credential_id, attribution_action_mode
 FROM {database}.spans
-WHERE tenant_id = {tenant:String}
+PREWHERE tenant_id = {tenant:String}
   AND trace_id IN (SELECT toFixedString(unhex(arrayJoin({traces:Array(String)})), 16))
   AND span_id IN (SELECT toFixedString(unhex(arrayJoin({parents:Array(String)})), 8))
   AND start_time >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
@@ -13,3 +13,4 @@ WHERE tenant_id = {tenant:String}
   AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
 ORDER BY start_time, span_id
 LIMIT {limit:UInt32}
+SETTINGS max_threads = 1, query_plan_optimize_lazy_materialization = 0

@@ -21,9 +21,10 @@ SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(par
        attribution_credential_scopes, attribution_credential_not_after, attribution_credential_task_id,
        attribution_resource_type, attribution_resource_id, attribution_result_source
 FROM {database}.spans
-WHERE tenant_id = {tenant:String}
+PREWHERE tenant_id = {tenant:String}
   AND trace_id IN (SELECT toFixedString(unhex(arrayJoin({traces:Array(String)})), 16))
   AND start_time >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
   AND start_time <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
 ORDER BY start_time, span_id
 LIMIT {limit:UInt32}
+SETTINGS max_threads = 1, query_plan_optimize_lazy_materialization = 0

@@ -10,7 +10,8 @@ SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(par
        attribution_action_id, attribution_action_mode, attribution_policy_decision_outcome,
        attribution_policy_enforcement_action, error_type
 FROM {database}.spans
-WHERE tenant_id = {tenant:String} AND trace_id = toFixedString(unhex({trace:String}), 16)
+PREWHERE tenant_id = {tenant:String} AND trace_id = toFixedString(unhex({trace:String}), 16)
   AND start_time >= times.1 AND start_time <= times.2
 ORDER BY start_time, span_id
 LIMIT {limit:UInt32}
+SETTINGS max_threads = 1, query_plan_optimize_lazy_materialization = 0
