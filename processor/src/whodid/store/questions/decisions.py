@@ -12,10 +12,10 @@ from pydantic import Field
 from whodid.semconv import attributes as attr
 from whodid.semconv.values import PolicyDecisionOutcome, PolicyEnforcementAction
 from whodid.store.questions import cursor
-from whodid.store.questions.evidence import with_parents
+from whodid.store.questions.evidence import among_parents
 from whodid.store.questions.id_times import EVERYWHERE, times_of
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Listing, Paged, Question
-from whodid.store.questions.spans import Span, Spans, in_traces
+from whodid.store.questions.spans import MAX_SPANS, NO_PARENT, Span, Spans, in_traces
 from whodid.store.questions.what_if import MAX_POLICY_CHARACTERS, Recorded, Verdict, WhatIf
 from whodid.store.records import Answer, Record
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 BATCH = 1_000
 MAX_HELD_AGAINST = 20_000
 """How many decisions one answer holds against other policies."""
+
+_SHOWN_SPANS = 20
+"""How many spans of one execution are told."""
 
 
 def _filter(description: str) -> Any:
@@ -179,16 +182,37 @@ def _turned(row: dict[str, Any], verdict: Verdict | None) -> bool:
 
 def _items(reader: Reader, taken: list[tuple[dict[str, Any], Verdict | None, str | None]]) -> list[Decided]:
     rows = [row for row, _, _ in taken]
-    actions = sorted({row["attribution_action_id"] for row in rows} - {""})
-    ran: dict[tuple[str, str], dict[str, Any]] = {}
-    if actions:
-        asked = {"actions": actions, **in_traces(reader, sorted({row["trace"] for row in rows}))}
-        ran = {(row["trace"], row["action"]): row for row in reader.rows("decisions_actions", asked)}
-    spans, family = with_parents(reader, rows)
+    around = _around(reader, rows)
+    ran = _ran(around)
+    spans, family = among_parents(rows, around)
     return [
         _item(span, family, ran.get((span.trace_id, span.row["attribution_action_id"])), verdict, why)
         for span, (_, verdict, why) in zip(spans, taken, strict=True)
     ]
+
+
+def _around(reader: Reader, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parents of the decisions' spans, and the spans by which their actions ran, in one reading."""
+    asked = {
+        "actions": sorted({row["attribution_action_id"] for row in rows} - {""}),
+        "parents": sorted({row["parent"] for row in rows} - {NO_PARENT}),
+        "limit": MAX_SPANS,
+    }
+    if not (asked["actions"] or asked["parents"]):
+        return []
+    return reader.rows("decisions_around", asked | in_traces(reader, sorted({row["trace"] for row in rows})))
+
+
+def _ran(around: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """The actions that ran, by trace and id: by which spans, and whether one of them failed."""
+    ran: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in around:
+        if row["executes"]:
+            action = ran.setdefault((row["trace"], row["action"]), {"spans": set(), "failed": False})
+            action["failed"] |= bool(row["failed"])
+            if len(action["spans"]) < _SHOWN_SPANS:
+                action["spans"].add(row["span"])
+    return ran
 
 
 def _item(

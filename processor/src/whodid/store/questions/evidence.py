@@ -39,6 +39,13 @@ def with_parents(reader: Reader, rows: Sequence[dict[str, Any]]) -> tuple[list[S
             "limit": MAX_SPANS,
         }
         found = reader.rows("parents", parameters)
+    return among_parents(rows, found)
+
+
+def among_parents(
+    rows: Sequence[dict[str, Any]], found: Iterable[dict[str, Any]]
+) -> tuple[list[Span], Spans]:
+    """The same with parents that have been read already."""
     listed = {(row["trace"], row["span"]) for row in rows}
     # A parent may be on the page itself, with fewer columns in this second reading of it.
     others = [row for row in found if (row["trace"], row["span"]) not in listed]
