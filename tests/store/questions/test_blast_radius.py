@@ -199,6 +199,16 @@ class TestWhatWasReached:
         assert reader.span_ids == [served.span_id.hex()]
         assert nodes(ask(store), "principal") == {ALICE: 1}
 
+    def test_nobody_is_looked_for_whom_no_cache_served(self, store: Store, put: Put) -> None:
+        """Who was served may be anywhere after the actions: without an index all of it would be read."""
+        put(act("one"), act("two", ATTRIBUTION_RESULT_SOURCE="cache", ATTRIBUTION_CREDENTIAL_ID="key-2"))
+        reader = store.reader()
+        answer = QUESTION.ask(
+            reader, BlastRadiusParameters.model_validate({"kind": "credential", "id": "key-1"})
+        )
+        assert answer.cached_readers == []
+        assert "blast_radius_cached" not in [statement.query for statement in reader.statements]
+
 
 class TestAsking:
     def test_a_period(self, store: Store, put: Put) -> None:

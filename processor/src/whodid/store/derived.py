@@ -32,7 +32,7 @@ LOOKED_UP = (
     attr.SESSION_ID,
     attr.GEN_AI_CONVERSATION_ID,
 )
-"""The attributes that `id_times` knows. Another one is another step, with a table that has it."""
+"""The attributes that `id_times` knows by its first view. Another one is another step, with a view."""
 
 _DAY = "day SimpleAggregateFunction(max, Date)"
 
@@ -109,13 +109,26 @@ def create_id_times(layout: Layout) -> tuple[str, ...]:
     return _filled(layout, "id_times", columns, key, rows, "index_granularity = 1024")
 
 
+def create_id_times_of_origins(layout: Layout) -> tuple[str, ...]:
+    """The statements by which `id_times` knows in which five minutes a trace's results came out of a cache.
+
+    Who was served them is asked from the trace on, and may be at any time after it: without these times every
+    span since then was read.
+    """
+    column = ATTRIBUTES[attr.ATTRIBUTION_RESULT_ORIGIN_TRACE_ID].column_name
+    rows = (
+        f"SELECT tenant_id, toUInt32(cityHash64('{column}', {column})) AS id_hash, "
+        "toStartOfFiveMinutes(start_time) AS step, spans.day AS day "
+        f"FROM {layout.rows('spans')} AS spans WHERE {column} != '' GROUP BY tenant_id, id_hash, step, day"
+    )
+    view, backfill = _filling(layout, "id_times", "id_times_of_origins", rows)
+    return view, backfill
+
+
 def _filled(
     layout: Layout, name: str, columns: str, key: str, rows: str, settings: str = "index_granularity = 8192"
 ) -> tuple[str, ...]:
-    """A table, the view that fills it, and the statement that fills it with what is in the store already.
-
-    That last one is sent with a token and as one block, so that twice, or by two processes, is once.
-    """
+    """A table, the view that fills it, and the statement that fills it with what is in the store already."""
     table = (
         f"CREATE TABLE IF NOT EXISTS {layout.rows(name)}{layout.on_cluster} ({columns}) "
         f"ENGINE = {layout.engine(name, 'AggregatingMergeTree')} "
@@ -124,16 +137,24 @@ def _filled(
         # A view's target knows an insert again by its source's token, if it has a window of its own.
         f"SETTINGS ttl_only_drop_parts = 1, {settings}, {layout.deduplication}"
     )
+    return table, *layout.distributed(name), *_filling(layout, name, name, rows)
+
+
+def _filling(layout: Layout, table: str, name: str, rows: str) -> tuple[str, str]:
+    """The view that fills a table, and the statement that fills it with what is in the store already.
+
+    That last one is sent with a token and as one block, so that twice, or by two processes, is once.
+    """
     view = (
         f"CREATE MATERIALIZED VIEW IF NOT EXISTS {layout.database}.{name}_view{layout.on_cluster} "
-        f"TO {layout.rows(name)} AS {rows}"
+        f"TO {layout.rows(table)} AS {rows}"
     )
     # Without Keeper each shard gets this itself, and the other shards may have no tables yet.
     everywhere = layout.whole if layout.replicated else layout.rows
     backfill = (
-        f"INSERT INTO {everywhere(name)} {rows.replace(layout.rows('spans'), everywhere('spans'))} "
+        f"INSERT INTO {everywhere(table)} {rows.replace(layout.rows('spans'), everywhere('spans'))} "
         f"SETTINGS insert_deduplication_token = 'what was there before {name}', "
         "insert_deduplicate = 1, distributed_foreground_insert = 1, max_insert_threads = 1, "
         "min_insert_block_size_rows = 1000000000, min_insert_block_size_bytes = 0"
     )
-    return table, *layout.distributed(name), view, backfill
+    return view, backfill

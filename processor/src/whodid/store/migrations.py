@@ -40,6 +40,7 @@ STEPS = (
     Step(3, "hourly counts of actions", derived.create_actions_hourly),
     Step(4, "look-ups by a trace id as text", collector_view.add_indexes),
     Step(5, "times of ids", derived.create_id_times),
+    Step(6, "times of cached results", derived.create_id_times_of_origins),
 )
 """Every step ever released, in order; one that was released is never edited."""
 

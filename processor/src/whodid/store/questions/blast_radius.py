@@ -10,7 +10,7 @@ from pydantic import Field
 
 from whodid.semconv import attributes as attr
 from whodid.semconv.values import EvidenceLevel
-from whodid.store.questions.id_times import EVERYWHERE, times_of
+from whodid.store.questions.id_times import ALWAYS, EVERYWHERE, times_of
 from whodid.store.questions.lookup import UnknownIdError
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Listing, Period, Question
 from whodid.store.questions.spans import rfc3339
@@ -24,6 +24,9 @@ MAX_PARTS = 10_000
 
 _KINDS = 20
 """How many rows come at most for their kind's counts alone."""
+
+_MAX_TRACES = 300
+"""Of how many traces it is looked up when a cache served their results (one less than the query tells)."""
 
 _NO_NODES = ("all", "contradiction")
 """What the query counts beside nodes."""
@@ -156,7 +159,7 @@ def blast_radius(reader: Reader, parameters: BlastRadiusParameters) -> BlastRadi
     total = rows[0]
     nodes = _most_first(row for row in rows if not row["to_kind"] and row["from_kind"] not in _NO_NODES)
     edges = _most_first(row for row in rows if row["to_kind"])
-    cached = reader.rows("blast_radius_cached", {**about, "limit": parameters.limit})
+    cached = _cached(reader, parameters, about, total["traces"])
     return BlastRadius(
         items=[
             Edge(
@@ -179,6 +182,20 @@ def blast_radius(reader: Reader, parameters: BlastRadiusParameters) -> BlastRadi
         ],
         cached_readers=[_cached_reader(row) for row in cached],
     )
+
+
+def _cached(
+    reader: Reader, parameters: BlastRadiusParameters, about: dict[str, Any], traces: list[str]
+) -> list[dict[str, Any]]:
+    """Who was served results of the reached traces from a cache, from the period's beginning until now."""
+    times = EVERYWHERE
+    if len(traces) <= _MAX_TRACES:
+        origins = [(attr.ATTRIBUTION_RESULT_ORIGIN_TRACE_ID, trace) for trace in traces]
+        times = times_of(reader, origins, {**parameters.bounds(), "until": ALWAYS["until"]})
+    if not (times["everywhere"] or times["steps"]):
+        return []
+    served = {f"served_{name}": value for name, value in times.items()}
+    return reader.rows("blast_radius_cached", {**about, **served, "limit": parameters.limit})
 
 
 def _most_first(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

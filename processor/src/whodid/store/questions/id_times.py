@@ -21,11 +21,11 @@ SHORT = datetime.timedelta(days=1)
 EVERYWHERE: Mapping[str, Any] = {"everywhere": True, "steps": []}
 """For a question that does not start from an id."""
 
-_ALWAYS: Mapping[str, datetime.datetime] = Period.model_validate({}).bounds()
+ALWAYS: Mapping[str, datetime.datetime] = Period.model_validate({}).bounds()
 
 
 def times_of(
-    reader: Reader, ids: Iterable[tuple[str, str]], period: Mapping[str, datetime.datetime] = _ALWAYS
+    reader: Reader, ids: Iterable[tuple[str, str]], period: Mapping[str, datetime.datetime] = ALWAYS
 ) -> Mapping[str, Any]:
     """Where in `spans` the spans are that have one of these (attribute, id): at least all of the period.
 

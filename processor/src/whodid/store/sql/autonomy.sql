@@ -79,6 +79,8 @@ FROM (
             FROM {database}.spans
             WHERE tenant_id = {tenant:String} AND gen_ai_operation_name = 'resolve_approval'
               AND attribution_approval_status = 'granted' AND attribution_task_id != ''
+              -- The times of the task that is asked about, which is then the only one.
+              AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
               AND attribution_task_id IN (SELECT attribution_task_id FROM actions)
               AND start_time >= {earliest:DateTime64(9,'UTC')}
             GROUP BY first_task

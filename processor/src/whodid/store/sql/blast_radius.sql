@@ -52,7 +52,9 @@ FROM (
         countIf(did_run) AS action_count, countIf(did_run AND changed) AS changing_count,
         countIf(was_blocked AND NOT did_run) AS denied_count,
         toUnixTimestamp64Nano(min(first)) AS first_ns, toUnixTimestamp64Nano(max(last)) AS last_ns,
-        arrayMap(id -> lower(hex(id)), groupArray(5)(span)) AS spans
+        arrayMap(id -> lower(hex(id)), groupArray(5)(span)) AS spans,
+        -- Whose results a cache may have served; one more than is looked up tells that they are too many.
+        arrayMap(id -> lower(hex(id)), groupUniqArrayIf(301)(trace_id, part.1 = 'all')) AS traces
     FROM (
         SELECT *, arrayJoin(arrayDistinct(arrayFilter(
             part -> part.2 != '' AND (part.3 = '' OR part.4 != '') OR part.1 IN ('all', 'agent', 'principal'),

@@ -6,6 +6,7 @@ SELECT attribution_principal_id AS principal, gen_ai_agent_name AS agent, gen_ai
 FROM {database}.spans
 WHERE tenant_id = {tenant:String} AND attribution_result_source = 'cache'
   AND start_time >= {since:DateTime64(9,'UTC')}
+  AND ({served_everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {served_steps:Array(DateTime('UTC'))})
   AND (attribution_result_origin_trace_id, attribution_result_origin_span_id) IN (
       SELECT lower(hex(trace_id)), lower(hex(span_id)) FROM {database}.spans
       WHERE tenant_id = {tenant:String}
