@@ -536,6 +536,21 @@ def newcomer(scene: Scene) -> Incident:
     return Incident("newcomer", "first-seen", asked, frozenset(), found, scene)
 
 
+def sent_mail(scene: Scene) -> Incident:
+    """What exactly is recorded of one mail?"""
+    agent = scene.agent(f"vic-{scene.hex(2)}@acme.example", "mail-agent")
+    done = agent.action("send_mail", GEN_AI_TOOL_CALL_ARGUMENTS=f"to {scene.hex()}@acme.example")
+    span = done.execution or done.decision
+    withheld = "gen_ai.tool.call.arguments"
+    expected = {f"{name} {'is content' if name == withheld else 'told'}" for name in span.attributes}
+
+    def found(answer: Any) -> Iterable[str]:
+        return {f"{each.name} {'is content' if each.withheld else 'told'}" for each in answer.attributes}
+
+    asked = {"trace_id": span.trace_id.hex(), "span_id": span.span_id.hex()}
+    return Incident("sent mail", "span", asked, frozenset(expected), found, scene)
+
+
 _ALL: tuple[Callable[[Scene], Incident], ...] = (
     deleted_database,
     ten_agents,
@@ -556,4 +571,5 @@ _ALL: tuple[Callable[[Scene], Incident], ...] = (
     forged_mode,
     one_signature,
     newcomer,
+    sent_mail,
 )

@@ -17,6 +17,7 @@ from whodid.store.questions import identity_conflicts as _identity_conflicts
 from whodid.store.questions import new_credential_on_retry as _new_credential_on_retry
 from whodid.store.questions import overview as _overview
 from whodid.store.questions import replay as _replay
+from whodid.store.questions import span as _span
 from whodid.store.questions import tool_changed as _tool_changed
 from whodid.store.questions import trace as _trace
 from whodid.store.questions import traces as _traces
@@ -51,6 +52,7 @@ QUESTIONS: dict[str, AnyQuestion] = {
         _findings.QUESTION,
         _approvals.QUESTION,
         _first_seen.QUESTION,
+        _span.QUESTION,
     )
 }
 """By name. To add one: a module here, its SQL in `sql/`, its page in `docs/questions/`, its test."""
