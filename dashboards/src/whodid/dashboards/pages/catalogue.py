@@ -12,6 +12,7 @@ from whodid.dashboards.pages.page import Page
 from whodid.dashboards.pages.questions import QUESTION_PAGES, QUESTIONS_PAGE
 from whodid.dashboards.pages.replay import REPLAY
 from whodid.dashboards.pages.search import SEARCH
+from whodid.dashboards.pages.span import SPAN
 from whodid.dashboards.pages.trace import TRACE
 
 PAGES: tuple[Page, ...] = (
@@ -23,6 +24,7 @@ PAGES: tuple[Page, ...] = (
     APPROVALS,
     ACTION,
     TRACE,
+    SPAN,
     DELEGATION,
     REPLAY,
     QUESTIONS_PAGE,
