@@ -59,8 +59,10 @@ class Links:
             given.append(("tenant", self.tenant))
         return f"{path}?{urlencode(given)}" if given else path
 
-    def action(self, id_: str) -> str:
-        return self.to(f"/action/{quote(id_, safe='')}")
+    def action(self, id_: str, span: str = "") -> str:
+        """`span`: the action by one of its spans, should its own id be too long to be asked for."""
+        asked = span if span and len(id_) > MAX_ID_CHARACTERS else id_
+        return self.to(f"/action/{quote(asked, safe='')}")
 
     def trace(self, id_: str) -> str:
         return self.to(f"/trace/{quote(id_, safe='')}")

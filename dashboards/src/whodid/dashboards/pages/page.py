@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from whodid.dashboards.pages.links import Links
+from whodid.store.questions.question import MAX_ID_CHARACTERS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -62,7 +63,9 @@ class Look:
         ]
 
     def adding(self, name: str, text: str) -> str:
-        """This page with one more filter."""
+        """This page with one more filter; without it where nobody could ask for that."""
+        if len(text) > MAX_ID_CHARACTERS:
+            return self.links.to(self.request.url.path, self.here)
         return self.links.to(self.request.url.path, dict.fromkeys([*self.here, (name, text)]))
 
     def without(self, name: str, text: str) -> str:

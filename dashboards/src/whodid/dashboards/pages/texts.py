@@ -27,8 +27,11 @@ EVIDENCE = {
 """What each level means, for people."""
 
 
-def plain(value: Any) -> str:
-    """A value as one visible text: lists by arrows, objects as JSON, nothing as nothing."""
+def plain(value: Any, most: int | None = None) -> str:
+    """A value as one visible text: lists by arrows, objects as JSON, nothing as nothing.
+
+    `most`: how many characters of a text are looked at, where more of it is not shown.
+    """
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -37,7 +40,7 @@ def plain(value: Any) -> str:
         return " → ".join(plain(each) for each in cast("list[Any]", value))
     if isinstance(value, dict):
         return flat.visible(json.dumps(value, ensure_ascii=False))
-    return flat.visible(str(value))
+    return flat.visible(str(value)[:most])
 
 
 def folded(value: Any) -> Markup:
@@ -45,22 +48,23 @@ def folded(value: Any) -> Markup:
 
     `bdi` keeps letters that run from right to left from turning round what stands beside them (HTML 4.5.24).
     """
-    text = plain(value)
+    text = plain(value, MAX_CHARACTERS + 1)
     if not text:
         return Markup('<span class="missing">{}</span>').format(MISSING)
     if len(text) <= SHORT_CHARACTERS:
         return Markup("<bdi>{}</bdi>").format(text)
+    length = max(len(text), len(value)) if isinstance(value, str) else len(text)
     rest = text[:MAX_CHARACTERS]
-    more = f" … {len(text):,} characters in all; JSON has the rest" if len(text) > MAX_CHARACTERS else ""
+    more = f" … {length:,} characters in all; JSON has the rest" if length > MAX_CHARACTERS else ""
     return Markup(
         "<details class=folded><summary><bdi>{}…</bdi> <small>{:,} characters</small></summary>"
         "<bdi>{}</bdi><small>{}</small></details>"
-    ).format(text[:SHORT_CHARACTERS], len(text), rest, more)
+    ).format(text[:SHORT_CHARACTERS], length, rest, more)
 
 
 def short(value: Any) -> Markup:
     """A text within a link, where nothing unfolds: its beginning; on hover all of it, up to a bound."""
-    text = plain(value)
+    text = plain(value, MAX_TITLE_CHARACTERS)
     if len(text) <= SHORT_CHARACTERS:
         return Markup("<bdi>{}</bdi>").format(text or MISSING)
     title = text[:MAX_TITLE_CHARACTERS]
