@@ -162,6 +162,21 @@ def test_pages_hold_every_action_once(store: Store, put: Put) -> None:
     assert sorted(found) == sorted(span.span_id.hex() for span in spans)
 
 
+def test_how_many_in_each_hour_whatever_the_page(store: Store, put: Put) -> None:
+    noon = datetime.datetime.now(datetime.UTC).replace(minute=0, second=0, microsecond=0)
+    spans = [of_a_stranger() for _ in range(3)]
+    for span, minutes in zip(spans, (-119, -61, -1), strict=True):
+        moment = noon + datetime.timedelta(minutes=minutes)
+        span.start_ns = int(moment.timestamp()) * 1_000_000_000
+    put(*spans, tool("one"))
+    first = ask(store, limit=1)
+    for page in (first, ask(store, limit=1, cursor=first.next_cursor)):
+        assert [(hour.since, hour.action_count) for hour in page.by_hour] == [
+            ((noon - datetime.timedelta(hours=hours)).strftime("%Y-%m-%dT%H:00:00.000000Z"), count)
+            for hours, count in ((2, 2), (1, 1))
+        ]
+
+
 def test_a_cursor_that_is_none(store: Store) -> None:
     with pytest.raises(CursorError):
         ask(store, cursor="nonsense")

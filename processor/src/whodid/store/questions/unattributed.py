@@ -76,12 +76,22 @@ class Unattributed(Record):
     gaps: list[str]
 
 
+class UnattributedHour(Record):
+    """How many of the actions began in an hour."""
+
+    since: str
+    """Where the hour begins, RFC 3339, UTC."""
+    action_count: int
+
+
 class UnattributedActions(Listing[Unattributed]):
     """The unattributed actions of a time, oldest first; what is counted is counted over all pages."""
 
     action_count: int
     without: dict[str, int]
     """How many of them lack each thing, whether it was asked for or not."""
+    by_hour: list[UnattributedHour]
+    """How many there are in each hour that has any, in the order of time."""
 
 
 def unattributed(reader: Reader, parameters: UnattributedParameters) -> UnattributedActions:
@@ -105,6 +115,10 @@ def unattributed(reader: Reader, parameters: UnattributedParameters) -> Unattrib
         items=[_item(span, family) for span in spans],
         next_cursor=page.next_cursor,
         action_count=page.totals.get("action_count", 0),
+        by_hour=[
+            UnattributedHour(since=rfc3339(hour_s * 1_000_000_000), action_count=count)
+            for hour_s, count in zip(*page.totals.get("hours", ((), ())), strict=True)
+        ],
         without={each.value: page.totals.get(f"without_{each}", 0) for each in Missing},
     )
 

@@ -17,6 +17,7 @@ SELECT *, (start_ns, trace, key) > ({after_ns:Int64}, {after_trace:String}, {aft
 FROM (
     SELECT *, row_number() OVER (ORDER BY start_ns, trace, key) AS nth,
         count() OVER () AS action_count,
+        sumMap([intDiv(start_ns, 3600000000000) * 3600], [toUInt64(1)]) OVER () AS hours,
         countIf(has(lacks, 'agent')) OVER () AS without_agent,
         countIf(has(lacks, 'instance')) OVER () AS without_instance,
         countIf(has(lacks, 'principal')) OVER () AS without_principal,
