@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.spans import Sent, attribution, request
 from whodid.dashboards.grafana import alerts, queries
 from whodid.dashboards.grafana.queries import Databases
 from whodid.processor import pipeline
-from whodid.store import Store
+from whodid.store import Store, schema
 from whodid.store.layout import Layout
 from whodid.store.questions import QUESTIONS
 from whodid.store.retention import Retention
@@ -112,6 +113,30 @@ def test_grafanas_user_may_ask_every_query_with_the_setting_of_the_plugin(filled
     (rule,) = [each for each in alerts.RULES if each.name == "processor_behind"]
     behind = grafana.query(expanded(alerts.query_of(rule, Databases()).sql, time)).result_rows
     assert behind == [("one:1:0", 0.0)]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    ["*", "attributes", "attributes_other", "status_message", "`events.attributes`", "scope_attributes"],
+)
+def test_grafanas_user_sees_no_content(filled: Server, columns: str) -> None:
+    """Of what people and models said whodid's pages record who saw it."""
+    with pytest.raises(DatabaseError, match="ACCESS_DENIED"):
+        filled.client("grafana").query(f"SELECT {columns} FROM whodid.spans")
+    with pytest.raises(DatabaseError, match="ACCESS_DENIED"):
+        filled.client("grafana").query("SELECT * FROM whodid.otel_traces")
+
+
+def test_grafanas_user_has_the_columns_of_the_queries_and_no_other(filled: Server) -> None:
+    said = "\n".join(path.read_text() for path in Path(queries.__file__).parent.glob("sql/*/*.sql"))
+    # `attributes` is one of the metrics' here.
+    used = {name for name in schema.span_columns() if re.search(rf"\b{name}\b", said)} - {
+        "attributes",
+        "name",
+    }
+    granted = filled.client("grafana").query("SHOW GRANTS").result_rows
+    (of_spans,) = [grant for (grant,) in granted if "whodid.spans" in grant]
+    assert set(re.findall(r"\w+", of_spans.partition("(")[2].partition(")")[0])) == used
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,10 @@
 -- columns: severity LowCardinality(String), message String, span String, trace String
 SELECT f.start_time AS at, s.gen_ai_agent_name AS agent, f.rule AS rule, f.severity AS severity,
     f.message AS message, lower(hex(f.span_id)) AS span, lower(hex(f.trace_id)) AS trace
-FROM (SELECT * FROM {database}.findings WHERE {tenant} AND $__timeFilter_ms(start_time)) AS f
+FROM (
+    SELECT trace_id, span_id, start_time, rule, severity, message FROM {database}.findings
+    WHERE {tenant} AND $__timeFilter_ms(start_time)
+) AS f
 INNER JOIN (
     SELECT trace_id, span_id, any(gen_ai_agent_name) AS gen_ai_agent_name FROM {database}.spans
     WHERE {tenant} AND $__timeFilter_ms(start_time)

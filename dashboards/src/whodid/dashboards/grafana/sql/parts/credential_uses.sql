@@ -8,7 +8,9 @@ SELECT tenant_id, credential, trace_id, key, minIf(start_time, is_use) AS at,
     argMin(attribution_agent_identity_id, rank) AS identity,
     argMin(attribution_principal_id, rank) AS principal
 FROM (
-    SELECT *, attribution_credential_id AS credential,
+    SELECT tenant_id, trace_id, span_id, start_time, service_name, gen_ai_agent_name, gen_ai_tool_name,
+        attribution_resource_id, attribution_agent_instance_id, attribution_agent_identity_id,
+        attribution_principal_id, attribution_credential_id AS credential,
         if(attribution_action_id != '', attribution_action_id, lower(hex(span_id))) AS key,
         gen_ai_agent_name != '' AND (attribution_agent_instance_id != '' OR attribution_agent_identity_id != '')
             AS named,

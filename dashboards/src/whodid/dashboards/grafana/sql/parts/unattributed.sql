@@ -7,7 +7,9 @@ SELECT tenant_id, trace_id, key, minIf(start_time, acts) AS at,
     max(gen_ai_agent_name) AS agent, max(attribution_principal_id) AS principal,
     max(attribution_initiator_id) AS initiator, max(attribution_task_id) AS task
 FROM (
-    SELECT *, if(attribution_action_id != '', attribution_action_id, lower(hex(span_id))) AS key,
+    SELECT tenant_id, trace_id, start_time, service_name, gen_ai_agent_name, gen_ai_tool_name,
+        attribution_principal_id, attribution_initiator_id, attribution_task_id, attribution_credential_id,
+        if(attribution_action_id != '', attribution_action_id, lower(hex(span_id))) AS key,
         gen_ai_operation_name IN ({operations}) OR mcp_method_name IN ({operations}) AS acts
     FROM {database}.spans
     WHERE {tenant} AND $__timeFilter_ms(start_time)
