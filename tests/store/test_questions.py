@@ -58,6 +58,32 @@ def action(**more: str) -> tuple[Sent, Sent, Sent]:
 
 
 class TestWho:
+    def test_the_last_answer_to_an_approval_counts_and_not_the_request_for_it(self, store: Store) -> None:
+        agent, decision, execution = action(ATTRIBUTION_APPROVAL_ID="approval-7")
+
+        def approval(minute: int, status: str, approver: str = "") -> Sent:
+            said = {"ATTRIBUTION_APPROVAL_ID": "approval-7", "ATTRIBUTION_APPROVAL_STATUS": status}
+            return Sent(
+                name="resolve_approval",
+                attributes=attribution("resolve_approval", ATTRIBUTION_APPROVAL_APPROVER_ID=approver, **said),
+                trace_id=agent.trace_id,
+                parent_id=agent.span_id,
+                start_ns=agent.start_ns + minute * 60_000_000_000,
+            )
+
+        granted = approval(2, "granted", "bob@acme.example")
+        put(store, agent, decision, execution, approval(1, "requested"), granted)
+        record = who(store, "action-1")
+        assert (record.approval.status.value, record.approval.approver.value) == (
+            "granted",
+            "bob@acme.example",
+        )
+        assert not [gap for gap in record.gaps if "approval" in gap]
+        put(store, approval(3, "refused", "carol@acme.example"))
+        record = who(store, "action-1")
+        assert record.approval.status.value == "refused"
+        assert "the approval was answered in different ways; the last is shown" in record.gaps
+
     def test_a_whole_record(self, store: Store) -> None:
         agent, decision, execution = action()
         put(store, agent, decision, execution)

@@ -113,8 +113,9 @@ async def _posted(asker: Asker, request: Request) -> dict[str, str]:
 
 
 async def _whole(asker: Asker, look: Look, page: Page) -> Response:
-    if look.request.method == "GET" and "" in look.request.query_params.values():
-        # A form sends its empty fields along; a link to be passed on has none.
+    given = look.request.query_params.multi_items()
+    # A form sends its empty fields along; a link to be passed on has none. The empty name is a tenant's.
+    if look.request.method == "GET" and any(not text and name != "tenant" for name, text in given):
         return RedirectResponse(look.links.to(look.request.url.path, look.here), 303)
     before = {}
     if page.before is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import Field
 
 from whodid.semconv import attributes as attr
-from whodid.semconv.values import EvidenceLevel, PolicyEnforcementAction
+from whodid.semconv.values import ApprovalStatus, EvidenceLevel, PolicyEnforcementAction
 from whodid.store import records
 from whodid.store.questions import lookup
 from whodid.store.questions.id_times import times_of
@@ -84,15 +84,11 @@ class _Action:
         # The outermost execution: a tool server's own span of the same action comes below it.
         self.execution = self._first("execute_tool")
         self.main = self.execution or self.decision or self.spans[0]
-        approval_id = self.main.text(attr.ATTRIBUTION_APPROVAL_ID)
-        self.approval = next(
-            (
-                span
-                for span in approvals
-                if approval_id and span.text(attr.ATTRIBUTION_APPROVAL_ID) == approval_id
-            ),
-            None,
-        )
+        id_ = self.main.text(attr.ATTRIBUTION_APPROVAL_ID)
+        of_id = [each for each in approvals if id_ and each.text(attr.ATTRIBUTION_APPROVAL_ID) == id_]
+        # Some record the request as a span too: what counts is the answer, and of several the last.
+        self._answers = [each for each in of_id if _approval_status(each) != ApprovalStatus.REQUESTED]
+        self.approval = next(reversed(self._answers or of_id), None)
 
     def _first(self, operation: str) -> Span | None:
         return next((span for span in self.spans if span.text(attr.GEN_AI_OPERATION_NAME) == operation), None)
@@ -235,6 +231,8 @@ class _Action:
             gaps.append("the action was held back, and yet a span shows that it ran")
         if self.main.text(attr.ATTRIBUTION_APPROVAL_ID) and self.approval is None:
             gaps.append("the action names an approval that is not in the store")
+        if len({_approval_status(each) for each in self._answers}) > 1:
+            gaps.append("the approval was answered in different ways; the last is shown")
         if approval.covers_action is False:
             gaps.append("the approval is for other arguments than the action's")
         if decision.context_matches_hash is False:
@@ -275,6 +273,10 @@ def _span(span: Span) -> records.ActionSpan:
         duration_ms=span.duration_ms,
         status=span.row["status_code"],
     )
+
+
+def _approval_status(span: Span) -> str | None:
+    return span.text(attr.ATTRIBUTION_APPROVAL_STATUS)
 
 
 def _json_object(text: str | None) -> dict[str, Any] | None:
