@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tomllib
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,17 +30,21 @@ NOT_SERVED = ("was not found in the package registry", "there is no version of",
 
 
 def python(config: pytest.Config, name: str) -> Path:
-    """The interpreter of an environment, which is made if need be.
+    """The interpreter of an environment, which is made if need be and kept with pytest's cache.
 
     Skips the test if the registry does not serve a package; any other failure fails it.
     """
+    assert config.cache is not None
+    return interpreter(name, config.cache.mkdir)
+
+
+def interpreter(name: str, folder_of: Callable[[str], Path]) -> Path:
+    """The same in the folder that `folder_of` gives for the environment's name and version."""
     listed = Path(__file__).with_name(f"{name}.txt").read_text()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     ours = (project["dependencies"], project["optional-dependencies"]["guard"], project["entry-points"])
     digest = hashlib.sha256(repr((listed, ours, sys.version)).encode()).hexdigest()
-    cache = config.cache
-    assert cache is not None
-    folder = cache.mkdir(f"environment-{name}-{digest[:16]}")
+    folder = folder_of(f"environment-{name}-{digest[:16]}")
     interpreter, done = folder / "venv" / "bin" / "python", folder / "complete"
     if not done.exists():
         _installer("venv", "--clear", "--python", sys.executable, str(folder / "venv"))
