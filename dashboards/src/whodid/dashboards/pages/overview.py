@@ -33,7 +33,11 @@ def _unattributed(look: Look) -> Given:
 
 
 def _new(look: Look) -> Given:
-    return [("limit", "15"), *look.period(), *look.page("new")]
+    return [("kind", "agent"), ("kind", "tool"), ("limit", "10"), *look.period(), *look.page("new")]
+
+
+def _new_credentials(look: Look) -> Given:
+    return [("kind", "credential"), ("limit", "10"), *look.period(), *look.page("new-credentials")]
 
 
 def _by_rule(look: Look) -> Given:
@@ -83,9 +87,19 @@ OVERVIEW = Page(
         ),
         Panel(
             name="new",
-            title="New in this time",
+            title="New agents and tools",
             question=QUESTIONS["first-seen"],
             parameters=_new,
+            template="panels/new.html",
+            lazy=True,
+            wide=False,
+        ),
+        # By itself: agents and tools are counted by the hour, credentials are looked for in the spans.
+        Panel(
+            name="new-credentials",
+            title="New credentials",
+            question=QUESTIONS["first-seen"],
+            parameters=_new_credentials,
             template="panels/new.html",
             lazy=True,
             wide=False,
@@ -97,7 +111,6 @@ OVERVIEW = Page(
             parameters=_by_rule,
             template="panels/found.html",
             lazy=True,
-            wide=False,
             paged=False,
         ),
     ),
