@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.dashboards import incident, looking, story
 from tests.running import Running, service
 
 CHROMIUM = "/usr/bin/chromium"
 TIMEOUT_MS = 20_000
+
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,14 @@ def page(browser: Browser, expected: list[str]) -> Iterator[Page]:
     yield tab
     context.close()
     assert [each for each in errors if not any(text in each for text in expected)] == []
+
+
+@pytest.fixture
+def browser_without_scripts(browser: Browser) -> Iterator[Page]:
+    """A tab in which no script runs."""
+    context = browser.new_context(java_script_enabled=False)
+    yield context.new_page()
+    context.close()
 
 
 @pytest.fixture

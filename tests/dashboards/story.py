@@ -369,7 +369,13 @@ def hostile(now_ns: int | None = None) -> list[bytes]:
 def big(now_ns: int | None = None) -> list[bytes]:
     """A trace of thousands of spans, some of them deep."""
     begin_ns = (now_ns or time.time_ns()) - 5 * 60_000 * _MS
-    trace = _Trace(BIG_TRACE, begin_ns, GEN_AI_AGENT_NAME="busy-agent", SESSION_ID=BIG_SESSION)
+    trace = _Trace(
+        BIG_TRACE,
+        begin_ns,
+        GEN_AI_AGENT_NAME="busy-agent",
+        ATTRIBUTION_DELEGATION_CHAIN=[ALICE, "busy-agent"],
+        SESSION_ID=BIG_SESSION,
+    )
     root = trace.span("invoke_agent", "busy-agent", 0, BIG_SPANS * 10)
     spans = [root]
     for number in range(1, BIG_SPANS):
