@@ -44,8 +44,7 @@ def of_column(column: str) -> list[dict[str, object]]:
     pages: dict[str, Callable[[], str]] = {
         "action": lambda: _PAGES.action("ACTION"),
         "trace": lambda: _PAGES.trace("TRACE"),
-        # That page takes any id: it tells of the action that the span belongs to.
-        "span": lambda: _PAGES.action("SPAN"),
+        "span": lambda: _PAGES.span("TRACE", "SPAN"),
         # A table of things of several kinds says the kind beside the name.
         "name": lambda: _PAGES.entity("KIND", "NAME"),
     }
