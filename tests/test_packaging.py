@@ -82,6 +82,7 @@ def test_help_works(bare: Path, tmp_path: Path) -> None:
         (("trace", "x"), "local"),
         (("check", "-"), "processor"),
         (("demo", "--once"), "demo"),
+        (("dashboards", "grafana"), "dashboards"),
     ],
 )
 def test_a_missing_extra_names_its_install_line(

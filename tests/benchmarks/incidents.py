@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from tests.benchmarks.scenes import NOTHING, SECOND_NS, Agent, Said, Scene
+from tests.benchmarks import recorded_incidents as recorded
+from tests.benchmarks.incident import Incident, credential_for, day_around, run_approved, spans_of_items
+from tests.benchmarks.scenes import SECOND_NS, Agent, Scene
 from tests.spans import Sent, Value
-
-Found = Callable[[Any], Iterable[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """Something that went wrong, and is known exactly."""
-
-    name: str
-    question: str
-    parameters: dict[str, Any]
-    expected: frozenset[str]
-    found: Found
-    """What an answer tells of `expected`, in the same words."""
-    scene: Scene
-
-    def requests(self) -> Iterator[tuple[str, dict[str, Value], list[Sent]]]:
-        """Service, resource and spans of what each process sends."""
-        by_process: dict[tuple[str, str], tuple[Mapping[str, Value], list[Sent]]] = {}
-        for service, resource, span in self.scene.sent:
-            by_process.setdefault((service, repr(sorted(resource.items()))), (resource, []))[1].append(span)
-        for (service, _), (resource, spans) in by_process.items():
-            yield service, dict(resource), spans
 
 
 def plant(begin: datetime, days: int, seed: int = 5) -> list[Incident]:
@@ -66,47 +45,10 @@ def _with_marks(incident: Incident, marks: list[tuple[str, int, str]]) -> Incide
     return replace(incident, expected=frozenset(expected))
 
 
-def day_around(scene: Scene) -> dict[str, datetime]:
-    """The 24 hours with the scene in the middle, as a question's period."""
-    middle = datetime.fromtimestamp(scene.at_ns / SECOND_NS, UTC)
-    return {"since": middle - timedelta(hours=12), "until": middle + timedelta(hours=12)}
-
-
-def _spans_of_items(answer: Any) -> Iterable[str]:
-    return {item.span_ids[0] for item in answer.items}
-
-
-def _credential(scene: Scene, task: str) -> dict[str, Value]:
-    return {
-        "ATTRIBUTION_CREDENTIAL_ID": f"sha256:{scene.hex()}",
-        "ATTRIBUTION_CREDENTIAL_TYPE": "bearer",
-        "ATTRIBUTION_CREDENTIAL_NOT_BEFORE": scene.time(-60),
-        "ATTRIBUTION_CREDENTIAL_NOT_AFTER": scene.time(600),
-        "ATTRIBUTION_CREDENTIAL_TASK_ID": task,
-    }
-
-
-def _approved(agent: Agent, tool: str, said: Said = NOTHING) -> tuple[str, str]:
-    """An approved and executed action: its id and its approver."""
-    scene, approver = agent.scene, f"manager-{agent.scene.hex(2)}@acme.example"
-    digest, call = scene.digest(), f"call_{scene.hex()}"
-    approval = agent.approval(tool, approver, digest, call)
-    done = agent.action(
-        tool,
-        GEN_AI_TOOL_CALL_ID=call,
-        ATTRIBUTION_ACTION_ARGUMENTS_HASH=digest,
-        ATTRIBUTION_ACTION_MODE="human_approved",
-        ATTRIBUTION_ACTION_EFFECT="delete",
-        ATTRIBUTION_APPROVAL_ID=approval,
-        said=said,
-    )
-    return done.id, approver
-
-
 def deleted_database(scene: Scene) -> Incident:
     """Who deleted it, for whom, and who approved that?"""
     agent = scene.agent(f"dora-{scene.hex(2)}@acme.example", "ops-agent")
-    action, approver = _approved(agent, "drop_table")
+    action, approver = run_approved(agent, "drop_table")
     expected = {f"principal {agent.user}", f"approver {approver}", "agent ops-agent", "mode human_approved"}
 
     def found(answer: Any) -> Iterable[str]:
@@ -137,7 +79,7 @@ def ten_agents(scene: Scene) -> Incident:
 def _stolen(scene: Scene) -> tuple[str, Agent, list[Sent], list[Sent]]:
     """A credential, its agent, the agent's uses, and the uses of whoever stole it."""
     agent = scene.agent(f"finn-{scene.hex(2)}@acme.example", "billing-agent")
-    credential = _credential(scene, agent.task)
+    credential = credential_for(scene, agent.task)
     good = [
         agent.action("lookup_order", ATTRIBUTION_RESOURCE_ID=f"order/{n}", said=credential) for n in range(3)
     ]
@@ -225,7 +167,7 @@ def unattributed(scene: Scene) -> Incident:
         for _ in range(5)
     ]
     scene.mark("unattributed", *spans)
-    return Incident("unattributed", "unattributed", day_around(scene), frozenset(), _spans_of_items, scene)
+    return Incident("unattributed", "unattributed", day_around(scene), frozenset(), spans_of_items, scene)
 
 
 def other_key(scene: Scene) -> Incident:
@@ -235,7 +177,7 @@ def other_key(scene: Scene) -> Incident:
     for number, error in enumerate(("PermissionDenied", None)):
         tried = agent.action(
             "sql_query",
-            said=_credential(scene, agent.task),
+            said=credential_for(scene, agent.task),
             ATTRIBUTION_ACTION_ARGUMENTS_HASH=digest,
             ATTRIBUTION_RESOURCE_ID="table/salaries",
             ERROR_TYPE=error,
@@ -325,7 +267,7 @@ def under_one_approval(scene: Scene) -> Incident:
     """An agent is given one approval, and goes on: what was approved, and what only says so?"""
     agent = scene.agent(f"lea-{scene.hex(2)}@acme.example", "ops-agent")
     alone = agent.action("list_tables")
-    approved, _ = _approved(agent, "drop_table")
+    approved, _ = run_approved(agent, "drop_table")
     after = agent.action("send_mail")
     call = f"call_{scene.hex()}"
     other = agent.approval("drop_table", f"manager-{scene.hex(2)}@acme.example", scene.digest(), call)
@@ -382,7 +324,7 @@ def hidden_copy(scene: Scene) -> Incident:
     """A mail tool is approved; its next version sends a copy to somebody else."""
     agent = scene.agent(f"oda-{scene.hex(2)}@acme.example", "mail-agent")
     tool, seen, changed = f"send_mail_{scene.hex(2)}", scene.digest(), scene.digest()
-    _approved(agent, tool, {"ATTRIBUTION_TOOL_DEFINITION_HASH": seen})
+    run_approved(agent, tool, {"ATTRIBUTION_TOOL_DEFINITION_HASH": seen})
     agent.action(tool, ATTRIBUTION_TOOL_DEFINITION_HASH=seen)
     first, _ = [agent.action(tool, ATTRIBUTION_TOOL_DEFINITION_HASH=changed) for _ in range(2)]
     expected = {f"first {first.id}", f"ran {changed} twice", f"approved {seen}"}
@@ -423,134 +365,6 @@ def injected(scene: Scene) -> Incident:
     return Incident("injected", "before", {"id": export.id}, frozenset(expected), found, scene)
 
 
-def what_an_auditor_asks(scene: Scene) -> Incident:
-    """Four actions, one of them approved and one for nobody: which fields of an audit record are there?"""
-    scene.at_ns = scene.quiet_ns
-    agent = scene.agent(f"uma-{scene.hex(2)}@acme.example", "billing-agent")
-    for number in range(2):
-        agent.action("lookup_order", ATTRIBUTION_RESOURCE_ID=f"order/{number}")
-    _approved(agent, "refund", {"ATTRIBUTION_RESOURCE_ID": "order/1"})
-    nobody = scene.agent("nobody@acme.example", "shadow-agent").span(
-        "execute_tool",
-        GEN_AI_TOOL_NAME="sql_query",
-        ATTRIBUTION_ACTION_ID=scene.hex(16),
-        ATTRIBUTION_PRINCIPAL_ID=None,
-        ATTRIBUTION_PRINCIPAL_TYPE=None,
-        ATTRIBUTION_INITIATOR_ID=None,
-        ATTRIBUTION_INITIATOR_TYPE=None,
-        ATTRIBUTION_DELEGATION_CHAIN=None,
-    )
-    said = {"identity": 4, "tool": 4, "correlation": 0, "attested": 0, "reason": 0}
-    said |= dict.fromkeys(("principal", "chain", "resource", "mode", "effect", "decision", "enforcement"), 3)
-    expected = {f"{fact} {count} of 4" for fact, count in said.items()}
-    expected |= {f"without principal {nobody.span_id.hex()}", "field 1 evidenced"}
-    expected |= {f"field {number} partly" for number in (2, 3, 4, 7)}
-    expected |= {f"field {number} not_evidenced" for number in (5, 6)}
-
-    def found(answer: Any) -> Iterable[str]:
-        for item in answer.items:
-            yield f"{item.control} {item.status}"
-            for fact in item.facts:
-                yield f"{fact.name} {fact.said_count} of {fact.action_count}"
-                if fact.name == "principal":
-                    yield from (f"without principal {span}" for span in fact.span_ids_without)
-
-    since = datetime.fromtimestamp(scene.quiet_ns / SECOND_NS, UTC)
-    asked = {"frameworks": ["aims"], "since": since, "until": since + timedelta(hours=1)}
-    return Incident("what an auditor asks", "coverage", asked, frozenset(expected), found, scene)
-
-
-def wiped(scene: Scene) -> Incident:
-    """Somebody's files are deleted one by one: some fail, one is denied. Which were they?"""
-    agent = scene.agent(f"rex-{scene.hex(2)}@acme.example", "files-agent")
-    tool = f"delete_file_{scene.hex(2)}"
-    said = {"ATTRIBUTION_ACTION_EFFECT": "delete"}
-    done = [agent.action(tool, said=said, ERROR_TYPE="OSError" if n % 2 else None) for n in range(5)]
-    held = agent.action(tool, denied_by="no-deletes", said=said)
-    agent.action("list_files")
-    expected = {f"{'failed' if n % 2 else 'succeeded'} {each.id}" for n, each in enumerate(done)}
-    expected.add(f"denied {held.id}")
-
-    def found(answer: Any) -> Iterable[str]:
-        return {f"{item.status} {item.action_id}" for item in answer.items}
-
-    asked = {"tool": [tool], "effect": ["delete"]}
-    return Incident("wiped", "actions", asked, frozenset(expected), found, scene)
-
-
-def forged_mode(scene: Scene) -> Incident:
-    """An agent claims modes that nobody defined: which of its spans, by which rule?"""
-    agent = scene.agent(f"sam-{scene.hex(2)}@acme.example", "forging-agent")
-    done = [agent.action("refund", ATTRIBUTION_ACTION_MODE="approved_by_everybody") for _ in range(3)]
-    agent.action("refund")
-    spans = [span for each in done for span in (each.decision, each.execution) if span]
-    expected = {f"undefined_value {span.span_id.hex()}" for span in spans} | {"6 spans"}
-
-    def found(answer: Any) -> Iterable[str]:
-        yield from (f"{item.rule} {item.span_id}" for item in answer.items)
-        yield from (f"{count.span_count} spans" for count in answer.counts)
-
-    asked = {"trace": agent.trace_id.hex(), "rule": ["undefined_value"], "group_by": "rule"}
-    return Incident("forged mode", "findings", asked, frozenset(expected), found, scene)
-
-
-def one_signature(scene: Scene) -> Incident:
-    """A manager approves one thing, and another is done under it too."""
-    agent = scene.agent(f"tia-{scene.hex(2)}@acme.example", "ops-agent")
-    approver, digest, call = f"manager-{scene.hex(2)}@acme.example", scene.digest(), f"call_{scene.hex()}"
-    approval = agent.approval("drop_table", approver, digest, call)
-    said: dict[str, Value] = {
-        "ATTRIBUTION_ACTION_MODE": "human_approved",
-        "ATTRIBUTION_APPROVAL_ID": approval,
-    }
-    right = agent.action("drop_table", said=said, ATTRIBUTION_ACTION_ARGUMENTS_HASH=digest)
-    wrong = agent.action("drop_table", said=said)
-    expected = {f"granted {approval}", f"covered {right.id}", f"not covered {wrong.id}"}
-
-    def found(answer: Any) -> Iterable[str]:
-        for item in answer.items:
-            yield f"{item.status} {item.approval_id}"
-            yield from (f"{'' if use.covered else 'not '}covered {use.action_id}" for use in item.uses)
-
-    asked = {"approver": [approver], **day_around(scene)}
-    return Incident("one signature", "approvals", asked, frozenset(expected), found, scene)
-
-
-def newcomer(scene: Scene) -> Incident:
-    """An agent that was never seen before works with a tool that was never seen before."""
-    name, tool = f"newcomer-{scene.hex(2)}", f"exfiltrate_{scene.hex(2)}"
-    agent = scene.agent("lea@acme.example", name)
-    agent.action(tool)
-    scene.mark("first-seen", agent.root, told=f"agent {name}")
-    scene.mark("first-seen", agent.root, told=f"tool {tool}")
-
-    def found(answer: Any) -> Iterable[str]:
-        # Other incidents bring agents and tools of their own.
-        return {
-            f"{item.kind} {item.value}"
-            for item in answer.items
-            if item.value.startswith(("newcomer-", "exfiltrate_"))
-        }
-
-    asked = {"kind": ["agent", "tool"], "limit": 1_000, **day_around(scene)}
-    return Incident("newcomer", "first-seen", asked, frozenset(), found, scene)
-
-
-def sent_mail(scene: Scene) -> Incident:
-    """What exactly is recorded of one mail?"""
-    agent = scene.agent(f"vic-{scene.hex(2)}@acme.example", "mail-agent")
-    done = agent.action("send_mail", GEN_AI_TOOL_CALL_ARGUMENTS=f"to {scene.hex()}@acme.example")
-    span = done.execution or done.decision
-    withheld = "gen_ai.tool.call.arguments"
-    expected = {f"{name} {'is content' if name == withheld else 'told'}" for name in span.attributes}
-
-    def found(answer: Any) -> Iterable[str]:
-        return {f"{each.name} {'is content' if each.withheld else 'told'}" for each in answer.attributes}
-
-    asked = {"trace_id": span.trace_id.hex(), "span_id": span.span_id.hex()}
-    return Incident("sent mail", "span", asked, frozenset(expected), found, scene)
-
-
 _ALL: tuple[Callable[[Scene], Incident], ...] = (
     deleted_database,
     ten_agents,
@@ -566,10 +380,10 @@ _ALL: tuple[Callable[[Scene], Incident], ...] = (
     shared_cache,
     hidden_copy,
     injected,
-    what_an_auditor_asks,
-    wiped,
-    forged_mode,
-    one_signature,
-    newcomer,
-    sent_mail,
+    recorded.what_an_auditor_asks,
+    recorded.wiped,
+    recorded.forged_mode,
+    recorded.one_signature,
+    recorded.newcomer,
+    recorded.sent_mail,
 )

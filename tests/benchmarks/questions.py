@@ -26,7 +26,8 @@ from rich.table import Table
 
 from tests.benchmarks import pages
 from tests.benchmarks.cases import Case, cases
-from tests.benchmarks.incidents import Incident, plant
+from tests.benchmarks.incident import Incident
+from tests.benchmarks.incidents import plant
 from tests.benchmarks.scale import DAYS, Filled, Scale, fill
 from tests.clickhouse import clickhouse
 from whodid.processor.errors import WhodidError

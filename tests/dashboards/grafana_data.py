@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.benchmarks.incidents import Incident, plant
+from tests.benchmarks.incident import Incident
+from tests.benchmarks.incidents import plant
 from tests.benchmarks.scale import DAYS, TRAFFIC, Scale
 from tests.spans import request
 from whodid.processor import pipeline

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks.incidents import Incident
+from tests.benchmarks.incident import Incident
 from tests.benchmarks.scale import Scale
 from tests.dashboards import grafana_data as data
 from tests.dashboards.grafana_macros import ALL, Range, Values, expanded
