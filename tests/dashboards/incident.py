@@ -285,17 +285,11 @@ def _more_approvals() -> list[Sent]:
 
 
 def _contradictions() -> list[Sent]:
-    """Somebody claims to be the support agent; a deputy; a retry with another key; what ran though denied."""
+    """A deputy; a retry with another key; what ran though denied."""
     blocked: Said = {
         "ATTRIBUTION_POLICY_DECISION_OUTCOME": "deny",
         "ATTRIBUTION_POLICY_ENFORCEMENT_ACTION": "blocked",
     }
-    claimed = at(
-        20,
-        "execute_tool",
-        **_in_session(**_of("action-claimed", "lookup_order", "order:9", "read")),
-        ATTRIBUTION_AGENT_ATTESTED_ID="spiffe://acme.example/agent/intern",
-    )
     deputy = at(
         21,
         "execute_tool",
@@ -328,7 +322,7 @@ def _contradictions() -> list[Sent]:
         )
         for number, key in enumerate((PAY_KEY, "sha256:another-key"))
     ]
-    return [claimed, deputy, agent, decided, ran, *attempts]
+    return [deputy, agent, decided, ran, *attempts]
 
 
 def _ordinary() -> list[Sent]:
