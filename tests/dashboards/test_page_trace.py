@@ -119,6 +119,15 @@ def test_new_spans_arrive_by_themselves_and_what_is_folded_stays_so(page: Page, 
     assert current(page) == "first"
 
 
+def test_nothing_is_replaced_while_the_answer_is_the_same(page: Page, site: Site) -> None:
+    opened(page, site, story.NIGHT_TRACE)
+    expect(page.locator("#live")).to_have_text("Live")
+    with page.expect_response(lambda answer: "seen=" in answer.url) as asked:
+        site.send(request(Sent(name="elsewhere", attributes=attribution("chat"))))
+    assert asked.value.status == 204
+    expect(page.locator(ROWS)).to_have_count(1)
+
+
 def test_thousands_of_spans_are_told_in_pages(page: Page, site: Site) -> None:
     opened(page, site, story.BIG_TRACE)
     expect(page.locator(ROWS)).to_have_count(MAX_ROWS)
