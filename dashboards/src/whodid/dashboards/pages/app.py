@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.routing import BaseRoute
+    from starlette.types import Scope
 
     from whodid.processor.health import Health
     from whodid.processor.settings import Settings
@@ -77,11 +79,16 @@ async def bug(request: Request, error: Exception) -> Response:
 
 
 class _Static(StaticFiles):
-    """Files whose address changes with their content."""
+    """Our own files. What is asked for with its digest (`static_url`) never changes, and is kept."""
 
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        response = super().file_response(*args, **kwargs)
-        response.headers["cache-control"] = f"public, max-age={_KEPT_S}, immutable"
+    def file_response(
+        self, full_path: Any, stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        kept = (
+            f"public, max-age={_KEPT_S}, immutable" if scope["query_string"].startswith(b"v=") else "no-cache"
+        )
+        response.headers["cache-control"] = kept
         return response
 
 
@@ -167,6 +174,8 @@ def _frame(request: Request, title: str) -> dict[str, Any]:
         "path": request.url.path,
         "viewer": viewer_of(request),
         "page": None,
+        "csrf_field": csrf.FIELD,
+        "csrf_token": csrf.csrf_token(request),
     }
 
 
@@ -187,7 +196,6 @@ def _of_page(look: Look, page: Page) -> dict[str, Any]:
         "with_": with_,
         "since": chosen,
         "until": look.get("until"),
-        "csrf_token": csrf.csrf_token(request),
     }
 
 
