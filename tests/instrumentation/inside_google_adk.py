@@ -220,6 +220,8 @@ def test_the_host_s_callbacks_come_first(guarded: Spans) -> None:
     decided, executed = guarded.one("evaluate_policy"), guarded.one("execute_tool")
     assert said(decided, attr.ATTRIBUTION_ACTION_ID) == said(executed, attr.ATTRIBUTION_ACTION_ID)
     assert decided.parent == executed.parent
+    assert decided.end_time is not None
+    assert executed.start_time is not None
     assert decided.end_time <= executed.start_time
     assert said(executed, attr.ATTRIBUTION_POLICY_DECISION_OUTCOME) == "allow"
 
