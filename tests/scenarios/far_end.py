@@ -12,12 +12,11 @@ from tests.scenarios.records import DELEGATION, Act, Record
 from tests.scenarios.stories import Story
 from whodid.store import Limits, Store
 from whodid.store.questions import QUESTIONS
-from whodid.store.records import Finding, WhoRecord
+from whodid.store.records import WhoRecord
 
 _CHAIN = "attribution_delegation_chain"
 _SPANS = "SELECT * FROM whodid.spans ORDER BY start_time, span_id"
 CANCELLED = "asyncio.exceptions.CancelledError"
-_ABOUT_NAMES = ("decision_mismatch", "approval_mismatch", "call_id_reused")
 _NOT_RUN = "no span shows that the action ran, nor that it was held back"
 Row = Mapping[str, Any]
 
@@ -186,11 +185,7 @@ class FarEnd:
         for each in answers:
             name = about.tool(str(_value(each.tool.name)))
             found += [f"{name}: {gap}" for gap in each.gaps]
-            found += [
-                f"{name}: {finding.rule} {finding.attribute}"
-                for finding in each.findings
-                if not (about.prefix and self._is_a_servers_name(finding))
-            ]
+            found += [f"{name}: {finding.rule} {finding.attribute}" for finding in each.findings]
             user = (_value(each.delegation_chain) or [None])[0]
             found += [
                 f"{name}: for {party}"
@@ -198,11 +193,6 @@ class FarEnd:
                 if (party.type.value, party.id.value) != ("human", user)
             ]
         return found
-
-    def _is_a_servers_name(self, finding: Finding) -> bool:
-        """The validator compares the name that a server has for its tool with the one that the agent has."""
-        row = next(row for row in self._rows if row["span_id"].hex() == finding.span)
-        return bool(row["mcp_method_name"]) and finding.rule in _ABOUT_NAMES
 
     def _left_behind(self, cell: str) -> list[str]:
         """A span that came after the story, outside of any block: it is nobody's."""

@@ -43,3 +43,11 @@ def test_the_first_in_time_may_have_it() -> None:
     reused = [each for each in violations(records) if each.rule is Id.APPROVAL_REUSED]
     assert {each.record for each in reused} == {"approved execution"}
     assert "'approval-4' was used before by action 'action-44'" in reused[0].message
+
+
+def test_a_request_that_is_recorded_too_is_no_answer() -> None:
+    records = valid()
+    said = dict(records["answer"].attributes) | {attr.ATTRIBUTION_APPROVAL_STATUS: "requested"}
+    records.add("request", said, parent=AGENTS[0])
+    records["request"].start_ns = records["answer"].start_ns - SECOND_NS
+    assert violations(records) == set()

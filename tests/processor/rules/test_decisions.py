@@ -51,3 +51,17 @@ def test_many_are_all_found_and_not_all_told_one_by_one(monkeypatch: pytest.Monk
     found = [each for each in violations(records) if each.rule is Id.DECISION_MISMATCH]
     assert len(found) == 5
     assert len({each.message for each in found}) == 2  # the two that are told are alike
+
+
+def test_a_tool_servers_own_name_for_its_tool_is_no_other_tool() -> None:
+    """`mcp__crm__lookup` of the agent is `lookup` to its server, in whose span the method says so."""
+    records = valid()
+    server = records["execution"].attributes | {
+        attr.GEN_AI_TOOL_NAME: "lookup",
+        attr.MCP_METHOD_NAME: "tools/call",
+    }
+    records.add("tool server", server, parent="execution")
+    records.resources["tool server"] = {"service.name": "tools"}
+    assert violations(records) == set()
+    records.say("tool server", MCP_METHOD_NAME=None)
+    assert {each.rule for each in violations(records)} == {Id.DECISION_MISMATCH}

@@ -23,6 +23,7 @@ _RESOLVED_EVENT = "attribution.approval.resolved"
 _NOT_GRANTED = expressions.parse(
     f'present({attr.ATTRIBUTION_APPROVAL_STATUS}) and not {attr.ATTRIBUTION_APPROVAL_STATUS} == "granted"'
 )
+_REQUESTED = expressions.parse(f'{attr.ATTRIBUTION_APPROVAL_STATUS} == "requested"')
 _FOR_AN_AGENT = expressions.parse(f'{attr.ATTRIBUTION_PRINCIPAL_TYPE} == "{PrincipalType.AGENT.value}"')
 
 _BOUND = (
@@ -51,7 +52,8 @@ def action_against_approval(view: View) -> Iterator[Findings]:
         return
     ran = view.operation("execute_tool") & valid(ids)
     actions = np.flatnonzero(ran)
-    answers = np.flatnonzero(view.operation("resolve_approval"))
+    # A request that is recorded as a span of its own is no answer.
+    answers = np.flatnonzero(view.operation("resolve_approval") & ~view.where(_REQUESTED))
     found = first_rows(ids, answers, pick(ids, actions))
     pairs = _Pairs(actions[found >= 0], found[found >= 0])
     yield from _mismatches(view, ran, pairs)
@@ -72,7 +74,7 @@ def _mismatches(view: View, ran: Mask, pairs: _Pairs) -> Iterator[Findings]:
         np.flatnonzero(refused),
     )
     for of_action, of_approval in _BOUND:
-        done, approved = view.values(of_action), view.values(of_approval)
+        done, approved = view.agreed(of_action), view.agreed(of_approval)
         if done is None or approved is None:
             continue
         wrong = differ(pick(done, pairs.actions), pick(approved, pairs.answers))

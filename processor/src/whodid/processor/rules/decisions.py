@@ -89,7 +89,7 @@ def _after(view: View, pairs: _Pairs) -> Iterator[Findings]:
 
 def _mismatches(view: View, pairs: _Pairs) -> Iterator[Findings]:
     for name in _AGREED:
-        values = view.values(name)
+        values = view.agreed(name)
         if values is None:
             continue
         wrong = differ(pick(values, pairs.actions), pick(values, pairs.decisions))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from whodid.processor.arrow import Array, Strings, pa, pc
 from whodid.processor.batch import Batch, Kind, Mask, Rows
 from whodid.processor.rules.instants import Instants, read
+from whodid.semconv import attributes as attr
 from whodid.semconv import expressions
 from whodid.semconv.expressions import AllOf, AnyOf, Expression, Not, OneOf, Present
 from whodid.semconv.registry import ATTRIBUTES, OPERATIONS
@@ -53,6 +54,17 @@ class View:
         if name not in self._values:
             self._values[name] = self._find_values(name)
         return self._values[name]
+
+    def agreed(self, name: str) -> Strings | None:
+        """The same, of what all spans of an action have to say alike.
+
+        A tool has two names where an agent calls it by another than its MCP server does: `mcp__crm__lookup`
+        is the server's `lookup`. The server's own span says its own, which is no contradiction.
+        """
+        values = self.values(name)
+        if values is None or name != attr.GEN_AI_TOOL_NAME or not self.present(attr.MCP_METHOD_NAME).any():
+            return values
+        return pc.if_else(pa.array(self.present(attr.MCP_METHOD_NAME)), pa.scalar(None, pa.string()), values)
 
     def texts(self, name: str) -> Strings:
         """The same, of nulls if no span has the attribute."""
