@@ -131,6 +131,7 @@ def sent_mail(scene: Scene) -> Incident:
     span = done.execution or done.decision
     withheld = "gen_ai.tool.call.arguments"
     expected = {f"{name} {'is content' if name == withheld else 'told'}" for name in span.attributes}
+    expected.add("attribution.evidence.level told")  # which the processor says itself
 
     def found(answer: Any) -> Iterable[str]:
         return {f"{each.name} {'is content' if each.withheld else 'told'}" for each in answer.attributes}

@@ -31,7 +31,8 @@ COMMITTED = ROOT / "dashboards" / "grafana"
 RENDERED = files.rendered()
 BOARDS = {path.stem: json.loads(text) for path, text in RENDERED.items() if path.parent.name == "dashboards"}
 RULES: list[Any] = json.loads(RENDERED[Path("alerting", "whodid.json")])["groups"][0]["rules"]
-SQL = {path.relative_to(ROOT): path.read_text() for path in Path(queries.__file__).parent.glob("sql/*/*.sql")}
+QUERIES = Path(queries.__file__).parent / "sql"
+SQL = {path.relative_to(QUERIES): path.read_text() for path in QUERIES.glob("*/*.sql")}
 # A link is a bookmark of somebody: these stay.
 KNOWN_UIDS = {
     "overview": "whodid-overview",

@@ -273,6 +273,23 @@ def _others(records: Records) -> None:
     attested = why() | {attr.GEN_AI_OPERATION_NAME: "plan"}
     records.add("attested plan", attested)
     records.resources["attested plan"] = {attr.ATTRIBUTION_AGENT_ATTESTED_ID: SPIFFE_ID}
+    records.add("view", _view())
+
+
+def _view() -> dict[str, Value]:
+    """Bob looks at what was said: what the service itself records."""
+    return {
+        attr.GEN_AI_OPERATION_NAME: "view_content",
+        attr.ATTRIBUTION_INITIATOR_ID: BOB,
+        attr.ATTRIBUTION_INITIATOR_TYPE: "human",
+        attr.ATTRIBUTION_PRINCIPAL_ID: BOB,
+        attr.ATTRIBUTION_PRINCIPAL_TYPE: "human",
+        attr.ATTRIBUTION_ACTION_ID: "action-view-1",
+        attr.ATTRIBUTION_ACTION_MODE: "human_initiated",
+        attr.ATTRIBUTION_ACTION_EFFECT: "read",
+        attr.ATTRIBUTION_ACTION_ARGUMENTS_HASH: f"sha256:{'7' * 64}",
+        attr.ATTRIBUTION_VIEW_QUESTION: "span",
+    }
 
 
 def _without_agent() -> dict[str, Value]:

@@ -52,8 +52,9 @@ def action_against_approval(view: View) -> Iterator[Findings]:
         return
     ran = view.operation("execute_tool") & valid(ids)
     actions = np.flatnonzero(ran)
-    # A request that is recorded as a span of its own is no answer.
-    answers = np.flatnonzero(view.operation("resolve_approval") & ~view.where(_REQUESTED))
+    answers = np.flatnonzero(view.operation("resolve_approval"))
+    # Where the request is recorded as a span too, the answer counts; where there is no other, nobody granted it.
+    answers = answers[np.argsort(view.where(_REQUESTED)[answers], kind="stable")]
     found = first_rows(ids, answers, pick(ids, actions))
     pairs = _Pairs(actions[found >= 0], found[found >= 0])
     yield from _mismatches(view, ran, pairs)
