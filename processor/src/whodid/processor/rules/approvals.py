@@ -53,7 +53,7 @@ def action_against_approval(view: View) -> Iterator[Findings]:
     ran = view.operation("execute_tool") & valid(ids)
     actions = np.flatnonzero(ran)
     answers = np.flatnonzero(view.operation("resolve_approval"))
-    # Where the request is recorded as a span too, the answer counts; where there is no other, nobody granted it.
+    # Where the request is a span of its own, the answer counts; where there is no answer, nobody granted it.
     answers = answers[np.argsort(view.where(_REQUESTED)[answers], kind="stable")]
     found = first_rows(ids, answers, pick(ids, actions))
     pairs = _Pairs(actions[found >= 0], found[found >= 0])
