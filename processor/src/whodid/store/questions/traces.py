@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 MAX_TRACES = 1_000
 _SPANS_LOOKED_AT = 50
 """So many of the newest spans are looked at for each trace that is told: most traces have fewer."""
+_BACK = (*(datetime.timedelta(hours=hours) for hours in (1, 4, 24, 168)), None)
 _NS_PER_MS = 1_000_000
 
 
@@ -59,15 +61,32 @@ def traces(reader: Reader, parameters: TracesParameters) -> Traces:
     Raises QueryTooBroadError and StoreUnavailableError.
     """
     looked_at = parameters.limit * _SPANS_LOOKED_AT
-    found = reader.rows(
-        "traces", {**parameters.bounds(), "span_limit": looked_at, "limit": parameters.limit + 1}
-    )
+    found = _newest(reader, parameters, looked_at)
     told = [row["trace"] for row in found[: parameters.limit]]
     if not told:
         return Traces(items=[], gaps=[])
     facts = {row["trace"]: row for row in reader.rows("traces_facts", in_traces(reader, told))}
     items = [_trace(facts[trace]) for trace in told if trace in facts]
     return Traces(items=items, gaps=_gaps(found, len(told), looked_at))
+
+
+def _newest(reader: Reader, parameters: TracesParameters, looked_at: int) -> list[dict[str, Any]]:
+    """One row for each trace of the newest spans, and one more than are told if there are more.
+
+    A period may hold any number of spans, and the newest are wanted: it is read from its end, further back
+    only where there was not enough.
+    """
+    period = parameters.bounds()
+    end = min(period["until"], datetime.datetime.now(datetime.UTC))
+    for back in _BACK:
+        since = max(period["since"], end - back) if back else period["since"]
+        asked = {"since": since, "until": period["until"]}
+        found = reader.rows("traces", {**asked, "span_limit": looked_at, "limit": parameters.limit + 1})
+        if len(found) > parameters.limit or since == period["since"]:
+            return found
+        if found and found[0]["span_count"] == looked_at:
+            return found
+    return []
 
 
 def _gaps(found: list[dict[str, Any]], told: int, looked_at: int) -> list[str]:
