@@ -10,25 +10,30 @@ from typing import Any, Literal, cast
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-WIDTHS = (1440, 390)
+LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = (
+    (1440, "light"),
+    (1440, "dark"),
+    (390, "light"),
+    (390, "dark"),
+)
 SERIOUS = ("serious", "critical")
 
 _axe = Axe()
 
 
 def holds(page: Page, url: str) -> None:
-    """Opens the page in both themes and widths. `WHODID_SCREENSHOTS` names a folder for pictures of it."""
-    for width in WIDTHS:
+    """Looks at a page in both themes and widths: the wide one in light, the narrow one in dark.
+
+    With `WHODID_SCREENSHOTS`, a folder, in each theme and width, with a picture of each.
+    """
+    looks = LOOKS if os.environ.get("WHODID_SCREENSHOTS") else (LOOKS[0], LOOKS[-1])
+    page.goto(url)
+    settled(page)
+    for width, theme in looks:
         page.set_viewport_size({"width": width, "height": 900})
-        page.goto(url)
-        settled(page)
-        for theme in THEMES:
-            page.emulate_media(color_scheme=theme)
-            _keep(page, f"{width}-{theme}")
-            # Colours do not change with the width, so the narrow page is looked at in one theme.
-            if width == WIDTHS[0] or theme == THEMES[0]:
-                assert findings(page) == [], f"{url} at {width} px, {theme}"
+        page.emulate_media(color_scheme=theme)
+        _keep(page, f"{width}-{theme}")
+        assert findings(page) == [], f"{url} at {width} px, {theme}"
         assert overflow_px(page) <= 0, f"{url} scrolls sideways at {width} px"
 
 
