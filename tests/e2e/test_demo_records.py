@@ -1,7 +1,7 @@
 """The demo's agents in processes of their own, against a real service: the exact record of each action.
 
-And four users at once, each in a process: nobody's span carries anything of another's. The scenario suite has eight
-in one process.
+And four users at once, each in a process: nobody's span carries anything of another's. The scenario suite
+has eight in one process.
 """
 
 from __future__ import annotations
