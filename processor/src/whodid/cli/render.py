@@ -101,10 +101,10 @@ def _answer(console: Console, answer: Record) -> None:
     facts: list[tuple[str, Any]] = []
     for name in type(answer).model_fields:
         value: Any = getattr(answer, name)
-        if _is_records(value):
+        if flat.are_records(value):
             lists[name] = value
         elif name not in ("gaps", "items", "next_cursor"):
-            facts += _facts(name, value)
+            facts += flat.facts(name, value)
     if facts:
         console.print(_pairs(facts))
     for name, records in sorted(lists.items(), key=lambda each: each[0] == "items"):
@@ -118,22 +118,6 @@ def _answer(console: Console, answer: Record) -> None:
         console.print(Text("\ngaps", style="bold"))
         for gap in gaps:
             console.print(Text(f"  {show.plain(gap)}"))
-
-
-def _is_records(value: Any) -> bool:
-    several = cast("list[Any]", value) if isinstance(value, list) else []
-    return bool(several) and all(isinstance(each, Record) for each in several)
-
-
-def _facts(name: str, value: Any) -> list[tuple[str, Any]]:
-    """What is said once: each answer with its level, nested parts with theirs."""
-    if isinstance(value, Record) and not isinstance(value, Answer):
-        found: list[tuple[str, Any]] = []
-        for inner in type(value).model_fields:
-            each: Any = getattr(value, inner)
-            found += [] if _is_records(each) else _facts(f"{name}.{inner}", each)
-        return found
-    return [(name, value)]
 
 
 def _pairs(facts: list[tuple[str, Any]]) -> Table:

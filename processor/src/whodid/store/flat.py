@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-from whodid.store.records import Record
+from whodid.store.records import Answer, Record
 
 Cell = str | int | float | bool | None
 
@@ -23,6 +23,23 @@ def row(item: Record) -> dict[str, Cell]:
     Lists are JSON. The order of the fields is kept.
     """
     return dict(_cells("", item.model_dump(mode="json")))
+
+
+def are_records(value: Any) -> bool:
+    """Whether a field of an answer is a list of records: a table of its own, and no fact."""
+    several = cast("list[Any]", value) if isinstance(value, list) else []
+    return bool(several) and all(isinstance(each, Record) for each in several)
+
+
+def facts(name: str, value: Any) -> list[tuple[str, Any]]:
+    """What a field of an answer says once, by dotted names; each `Answer` stays one, with its level."""
+    if isinstance(value, Record) and not isinstance(value, Answer):
+        found: list[tuple[str, Any]] = []
+        for inner in type(value).model_fields:
+            each: Any = getattr(value, inner)
+            found += [] if are_records(each) else facts(f"{name}.{inner}", each)
+        return found
+    return [(name, value)]
 
 
 def as_csv(rows: Sequence[dict[str, Cell]]) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from whodid.store import flat
-from whodid.store.records import Answer, Record
+from whodid.store.records import Record
 
 _LEVEL = ".evidence"
 _NOT_FACTS = ("gaps", "items", "next_cursor")
@@ -43,10 +43,10 @@ def shown(answer: Record) -> Shown:
     found = Shown()
     for name in type(answer).model_fields:
         value: Any = getattr(answer, name)
-        if _are_records(value):
+        if flat.are_records(value):
             found.tables.append(table(name, value))
         elif name not in _NOT_FACTS:
-            found.facts += _facts(name, value)
+            found.facts += flat.facts(name, value)
     found.tables.sort(key=lambda each: each.name == "items")
     return found
 
@@ -56,18 +56,3 @@ def table(name: str, records: list[Record]) -> Table:
     rows = [flat.row(record) for record in records]
     said = dict.fromkeys(column for row in rows for column, cell in row.items() if cell not in (None, ""))
     return Table(name, [column for column in said if not column.endswith(_LEVEL)], rows)
-
-
-def _are_records(value: Any) -> bool:
-    several = cast("list[Any]", value) if isinstance(value, list) else []
-    return bool(several) and all(isinstance(each, Record) for each in several)
-
-
-def _facts(name: str, value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, Record) and not isinstance(value, Answer):
-        found: list[tuple[str, Any]] = []
-        for inner in type(value).model_fields:
-            each: Any = getattr(value, inner)
-            found += [] if _are_records(each) else _facts(f"{name}.{inner}", each)
-        return found
-    return [(name, value)]
