@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -62,13 +63,14 @@ def test_the_keys_step_forward_and_back(page: Page, site: Site) -> None:
 
 def test_it_plays_to_its_end_and_can_be_paused(page: Page, site: Site) -> None:
     opened(page, site)
-    page.get_by_label("speed").select_option("600")
+    page.get_by_label("speed").select_option("1")
     page.keyboard.press("p")
     play = page.get_by_role("button", name="Pause")
     expect(play).to_have_attribute("aria-pressed", "true")
-    expect(page.locator(".so-far")).to_contain_text("Step 3 of")
+    expect(page.locator(".so-far")).to_contain_text(re.compile(r"Step (?!1 )\d+ of 23"))
     page.keyboard.press("p")
     expect(page.get_by_role("button", name="Play")).to_have_attribute("aria-pressed", "false")
+    page.get_by_label("speed").select_option("600")
     page.keyboard.press("p")
     expect(page.locator(".so-far")).to_contain_text("Step 23 of 23", timeout=20_000)
     expect(page.get_by_role("button", name="Play")).to_be_visible()

@@ -21,3 +21,9 @@ def test_without_a_conversation_each_trace_counts_for_itself() -> None:
     assert violations(records) == set()
     records["cached execution"].trace_id = records.trace_id
     assert {each.rule for each in violations(records)} == {Id.CALL_ID_REUSED}
+
+
+def test_a_call_taken_up_again_may_be_told_by_its_mcp_server_by_another_name() -> None:
+    records = valid()
+    records.say("repeated execution", GEN_AI_TOOL_NAME="server_s_own_name", MCP_METHOD_NAME="tools/call")
+    assert violations(records) == set()

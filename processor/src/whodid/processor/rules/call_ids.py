@@ -7,14 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from whodid.processor.batch import Findings, Mask, Rows
-from whodid.processor.rules.telling import per_row, quoted
-from whodid.processor.rules.view import Codes, View, encode, uses
+from whodid.processor.rules.telling import per_row, pick, quoted
+from whodid.processor.rules.view import Codes, View, differ, encode, uses
 from whodid.semconv import attributes as attr
 from whodid.semconv.values import FindingRule
 
 _CALL = attr.GEN_AI_TOOL_CALL_ID
 _ACTION = attr.ATTRIBUTION_ACTION_ID
-_OF_ACTIONS = uses(_ACTION)
+_ARGUMENTS = attr.ATTRIBUTION_ACTION_ARGUMENTS_HASH
+_OF_ACTIONS = uses(_ARGUMENTS)
+"""A message on an action's way tells its id only: whether it is the same call, other spans say."""
 
 
 def call_id_reused(view: View) -> Iterator[Findings]:
@@ -62,6 +64,7 @@ def _conversations(view: View) -> Codes:
 
 
 def _same_call(view: View, rows: Rows, others: Rows) -> Mask:
-    tools, arguments = view.codes(attr.GEN_AI_TOOL_NAME), view.codes(attr.ATTRIBUTION_ACTION_ARGUMENTS_HASH)
-    told = arguments[rows] >= 0
-    return told & (tools[rows] == tools[others]) & (arguments[rows] == arguments[others])
+    arguments = view.codes(_ARGUMENTS)
+    same = (arguments[rows] >= 0) & (arguments[rows] == arguments[others])
+    tools = view.agreed(attr.GEN_AI_TOOL_NAME)
+    return same if tools is None else same & ~differ(pick(tools, rows), pick(tools, others))
