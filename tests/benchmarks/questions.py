@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -130,18 +131,16 @@ def _options() -> argparse.ArgumentParser:
         "--write", type=Path, metavar="FILE", help=f"put the tables between {BEGIN} and {END}"
     )
     parser.add_argument("--folder", type=Path, help="where the temporary folder with the stores is made")
+    parser.add_argument(
+        "--keep", type=Path, help="a folder whose stores stay, and are measured again if filled"
+    )
     return parser
 
 
 def _run(span_count: int, options: argparse.Namespace) -> Run:
-    scale = Scale.of(span_count)
-    incidents = plant(scale.begin, DAYS)
-    with _stores(options.folder) as (url, store, client):
-        filled = fill(store, client, scale, incidents)
-        print(
-            f"{filled.span_count:,} spans: {filled.span_count / filled.traffic_s:,.0f} spans/s made",
-            flush=True,
-        )
+    with _folder(span_count, options) as folder, _stores(folder) as (url, store, client):
+        scale, filled = _filled(folder, store, client, span_count)
+        incidents = plant(scale.begin, DAYS)
         chosen = [each for each in incidents if each.question.startswith(options.only or "")]
         judged = [judge(store, incident) for incident in chosen if incident.question in QUESTIONS]
         measured: list[Measured] = []
@@ -155,13 +154,39 @@ def _run(span_count: int, options: argparse.Namespace) -> Run:
 
 
 @contextmanager
-def _stores(folder: Path | None) -> Generator[tuple[str, Store, Any]]:
+def _folder(span_count: int, options: argparse.Namespace) -> Generator[Path]:
+    if options.keep:
+        kept: Path = options.keep / str(span_count)
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept.resolve()
+        return
+    with tempfile.TemporaryDirectory(
+        prefix="questions-", dir=options.folder, ignore_cleanup_errors=True
+    ) as inside:
+        yield Path(inside)
+
+
+def _filled(folder: Path, store: Store, client: Any, span_count: int) -> tuple[Scale, Filled]:
+    """What the stores hold: filled now, or before."""
+    record = folder / "filled.json"
+    if record.exists():
+        said = json.loads(record.read_text())
+        scale = Scale(said["scale"]["span_count"], datetime.fromisoformat(said["scale"]["begin"]))
+        return scale, Filled(**said["filled"])
+    scale = Scale.of(span_count)
+    filled = fill(store, client, scale, plant(scale.begin, DAYS))
+    spans_per_s = filled.span_count / filled.traffic_s
+    print(f"{filled.span_count:,} spans: {spans_per_s:,.0f} spans/s made", flush=True)
+    of_scale = {"span_count": scale.span_count, "begin": scale.begin.isoformat()}
+    record.write_text(json.dumps({"scale": of_scale, "filled": asdict(filled)}))
+    return scale, filled
+
+
+@contextmanager
+def _stores(folder: Path) -> Generator[tuple[str, Store, Any]]:
     """A ClickHouse's URL, a store and a client for it, gone at the end of the block."""
     library: Any = clickhouse_connect
-    with (
-        tempfile.TemporaryDirectory(prefix="questions-", dir=folder, ignore_cleanup_errors=True) as inside,
-        clickhouse(Path(inside)) as server,
-    ):
+    with clickhouse(folder) as server:
         store = Store.open(server.url)
         client = library.get_client(
             host="127.0.0.1",

@@ -172,8 +172,30 @@ def test_opentelemetry_instrument_without_a_distribution_of_otels(
     done = run(
         tmp_path, 'span("x")', "opentelemetry-instrument", "python", "{x}", endpoint=receiving.endpoint
     )
-    assert (done.stdout, done.stderr) == ("", "")
+    assert done.stdout == ""
+    assert done.stderr.startswith("whodid: instrumented ")
+    assert "receiver answered" in done.stderr
     assert receiving.spans()["x"]["attribution.principal.id"] == "alice"
+
+
+def test_opentelemetry_instrument_keeps_to_what_is_required_and_what_is_disabled(tmp_path: Path) -> None:
+    (tmp_path / "x.py").write_text("print('ran')")
+    command = [BIN / "opentelemetry-instrument", "python", "x.py"]
+
+    def started(**more: str) -> subprocess.CompletedProcess[str]:
+        variables = environment(WHODID_EXPORT="0", **more)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=60, env=variables, cwd=tmp_path
+        )
+
+    missing = started(WHODID_REQUIRE="mcp,no_such_framework")
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert "error: no_such_framework is required, and there is no adapter for it" in missing.stderr
+    disabled = started(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="whodid_mcp", WHODID_REQUIRE="langgraph")
+    assert disabled.stdout == "ran\n"
+    assert re.search(r"found but not instrumented: .*mcp \S+ \(not in WHODID_FRAMEWORKS\)", disabled.stderr)
+    everything = started(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="*")
+    assert (everything.stdout, everything.stderr) == ("ran\n", "")
 
 
 HOSTS_PROVIDER = """

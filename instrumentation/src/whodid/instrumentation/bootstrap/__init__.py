@@ -1,4 +1,4 @@
-"""What `whodid run` makes Python do at its start: the `sitecustomize` behind ours first, then `init()`."""
+"""What Python does at its start: under `whodid run` the `sitecustomize` behind ours, and then `init()`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Final
 FOLDER: Final = str(Path(__file__).parent)
 """Holds `sitecustomize.py`; `whodid run` puts it in front of PYTHONPATH, which child processes inherit."""
 MODULE: Final = "sitecustomize"
+DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+"""OpenTelemetry's list of entry points that `opentelemetry-instrument` leaves out."""
 
 
 def environment(environ: dict[str, str]) -> dict[str, str]:
@@ -23,12 +25,36 @@ def environment(environ: dict[str, str]) -> dict[str, str]:
 def start() -> None:
     """Run the `sitecustomize` that ours stands in front of, then switch whodid on. Never raises."""
     _run_next()
+    _switch_on()
+
+
+def after_instrument() -> None:
+    """What `opentelemetry-instrument` calls when the adapters are installed, for all that is no adapter.
+
+    It calls them by their entry points, but for those that OTEL_PYTHON_DISABLED_INSTRUMENTATIONS names: this
+    leaves those out too, and does nothing where none is left. Never raises.
+    """
+    disabled = {name.strip() for name in os.environ.get(DISABLED, "").split(",")}
+    try:
+        from whodid.instrumentation.frameworks import ADAPTERS
+        from whodid.instrumentation.settings import current
+
+        chosen = current().frameworks or ADAPTERS
+        left = tuple(name for name in chosen if f"whodid_{name}" not in disabled)
+    except Exception:  # noqa: BLE001 as below
+        sys.stderr.write("whodid: not instrumented:\n" + traceback.format_exc())
+        return
+    if left and "*" not in disabled:
+        _switch_on(left if len(left) < len(chosen) else None)
+
+
+def _switch_on(frameworks: tuple[str, ...] | None = None) -> None:
     try:
         from whodid.instrumentation.requirements import NotInstrumentedError
         from whodid.instrumentation.startup import init
 
         try:
-            init()
+            init(frameworks_used=frameworks)
         except NotInstrumentedError as error:
             # Python goes on after an exception here, and says "fatal" after a SystemExit: neither is meant.
             sys.stderr.write(f"error: {error}\n\nhint: {error.hint}\n")
