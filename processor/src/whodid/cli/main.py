@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import difflib
+import gc
 import importlib
 import logging
 from dataclasses import dataclass
@@ -100,6 +102,8 @@ def main() -> None:
 
     Exit codes: 0 done, 1 it failed (the error names the cause, and a hint), 2 a mistake in the command line.
     """
+    # At its end Python looks for garbage in everything, several times: two seconds after `up`, for nothing.
+    atexit.register(gc.freeze)
     # It logs what it raises as well, and the raised error is told in our own words.
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 

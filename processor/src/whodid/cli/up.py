@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,11 @@ def command(config: Path | None, **flags: Any) -> None:
         _say(f"warning: {variable} is not a setting and has no effect\nhint: {hint}")
     loaded = settings.load(_nested(flags), config)
 
+    gc.disable()  # what is imported stays: to look for garbage in it over and over is a tenth of the start
     from whodid.processor import service  # after the settings: an error in those is told without the wait
 
+    gc.freeze()
+    gc.enable()
     asyncio.run(service.run(loaded, _say))
 
 

@@ -7,6 +7,8 @@ answers on stdout, JSON a line. The end of stdin is the supervisor's end, and th
 from __future__ import annotations
 
 import asyncio
+import atexit
+import gc
 import json
 import sys
 from dataclasses import asdict
@@ -84,6 +86,7 @@ async def _run() -> None:
 
 
 def main() -> None:
+    atexit.register(gc.freeze)  # as in `whodid.cli.main`
     try:
         asyncio.run(_run())
     except WhodidError as error:
