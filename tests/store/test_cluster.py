@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections import defaultdict
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +20,7 @@ from whodid.store import Store
 from whodid.store.connection import Location, connect
 from whodid.store.layout import Layout
 from whodid.store.migrations import apply
+from whodid.store.query_texts import query_text
 from whodid.store.questions.trace import TraceParameters, trace
 from whodid.store.questions.who import WhoParameters, who
 from whodid.store.retention import Retention
@@ -107,10 +109,23 @@ def test_the_questions_are_answered_from_all_shards(shards: list[str]) -> None:
 def test_every_query_of_a_question_can_be_run_over_shards(shards: list[str], query: str) -> None:
     """What a cluster refuses (a join or a subquery of two sharded tables) it refuses for any parameters."""
     store = Store(Location.parse(shards[0]))
-    text = store.query_text(query)
-    parameters = {name: _any_value(kind) for name, kind in re.findall(r"{(\w+):([^}]+)}", text)}
-    assert isinstance(store.select(text, parameters, {}), list)
+    for text in variants(query):
+        parameters = {name: _any_value(kind) for name, kind in re.findall(r"{(\w+):([^}]+)}", text)}
+        assert isinstance(store.select(text, parameters, {}), list)
     store.close()
+
+
+def variants(query: str) -> list[str]:
+    """A query's texts: with nothing asked for, and with everything, driven by each of the conditions."""
+    names = re.findall(r'^    "(\w+)": \[', (SQL / "parts" / "actions_found.sql").read_text(), re.MULTILINE)
+    nothing = defaultdict(str, operations=["execute_tool"], everywhere=True)
+    found = {query_text(query, "whodid", nothing)}
+    for driver in (*names, "rule", "failed", "without_agent"):
+        everything = defaultdict(
+            lambda: ["one"], operations=["execute_tool"], everywhere=False, driver=driver, without=["agent"]
+        )
+        found.add(query_text(query, "whodid", everything))
+    return sorted(found)
 
 
 def _any_value(kind: str) -> Any:

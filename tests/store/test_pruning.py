@@ -10,6 +10,7 @@ import pytest
 from tests.spans import Sent, attribution, request
 from whodid.processor import pipeline
 from whodid.store import Store
+from whodid.store.query_texts import query_text
 
 
 @pytest.fixture
@@ -45,7 +46,8 @@ def test_an_id_s_times_are_looked_up_in_the_primary_key(store: Store) -> None:
 
 def test_the_times_of_an_id_are_a_look_up_themselves(store: Store) -> None:
     asked = {"columns": ["session_id"], "ids": ["nothing"], "limit": 1}
-    rows = store.select(f"EXPLAIN indexes = 1 {store.query_text('id_times')}", asked | {"tenant": ""}, {})
+    text = query_text("id_times", store.database, asked)
+    rows = store.select(f"EXPLAIN indexes = 1 {text}", asked | {"tenant": ""}, {})
     assert "id_hash in 1-element set" in "\n".join(row["explain"] for row in rows)
 
 

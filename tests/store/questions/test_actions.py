@@ -288,12 +288,6 @@ class TestFilters:
         assert everything.count("one") == 1
         assert len(everything) == 21
 
-    def test_both_queries_have_the_same_conditions(self, store: Store) -> None:
-        keys, facets = (store.query_text(f"actions_{name}") for name in ("keys", "facets"))
-        begin = keys.index("FROM (\n    SELECT trace_id")
-        conditions = keys[begin : keys.index("ORDER BY start_ns DESC")]
-        assert conditions in facets
-
 
 def every_page(store: Store, **parameters: Any) -> list[Any]:
     items: list[Any] = []

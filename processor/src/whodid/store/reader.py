@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from whodid.store.query_texts import query_text
+
 if TYPE_CHECKING:
     from whodid.store.store import Store
 
@@ -61,6 +63,6 @@ class Reader:
         Raises StoreUnavailableError, and QueryTooBroadError when it would cost more than the limits.
         """
         bound = {**parameters, "tenant": self.tenant}
-        text = self.store.query_text(query)
+        text = query_text(query, self.store.database, bound)
         self.statements.append(Statement(query, text, bound))
         return self.store.select(text, bound, self.limits.as_settings())

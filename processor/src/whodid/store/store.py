@@ -6,7 +6,6 @@ import re
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Self
 
 from whodid.processor.errors import WhodidError
@@ -153,11 +152,6 @@ class Store:
     def reader(self, tenant: str | None = None, limits: Limits | None = None) -> Reader:
         """What the questions ask: this store, as `tenant` may read it, or its own tenant."""
         return Reader(self, self._tenant if tenant is None else tenant, limits or Limits())
-
-    def query_text(self, query: str) -> str:
-        """One of the queries in `sql/`, with the database's name in it."""
-        text = resources.files("whodid.store").joinpath("sql", f"{query}.sql").read_text()
-        return text.replace("{database}", self.database)
 
     def select(
         self, text: str, parameters: Mapping[str, Any], settings: Mapping[str, Any]
