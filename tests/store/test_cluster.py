@@ -21,6 +21,7 @@ from whodid.store.connection import Location, connect
 from whodid.store.layout import Layout
 from whodid.store.migrations import apply
 from whodid.store.query_texts import query_text
+from whodid.store.questions.blast_radius import Start
 from whodid.store.questions.trace import TraceParameters, trace
 from whodid.store.questions.who import WhoParameters, who
 from whodid.store.retention import Retention
@@ -117,14 +118,16 @@ def test_every_query_of_a_question_can_be_run_over_shards(shards: list[str], que
 
 def variants(query: str) -> list[str]:
     """A query's texts: with nothing asked for, and with everything, driven by each of the conditions."""
-    names = re.findall(r'^    "(\w+)": \[', (SQL / "parts" / "actions_found.sql").read_text(), re.MULTILINE)
-    nothing = defaultdict(str, operations=["execute_tool"], everywhere=True)
-    found = {query_text(query, "whodid", nothing)}
-    for driver in (*names, "rule", "failed", "without_agent"):
-        everything = defaultdict(
-            lambda: ["one"], operations=["execute_tool"], everywhere=False, driver=driver, without=["agent"]
-        )
-        found.add(query_text(query, "whodid", everything))
+    drivers = re.findall(r'^    "(\w+)": \[', (SQL / "parts" / "actions_found.sql").read_text(), re.MULTILINE)
+    nothing = {"driver": "", "everywhere": True, "without": []}
+    found = {
+        query_text(query, "whodid", defaultdict(str, {"operations": ["chat"], "kind": "task"} | nothing))
+    }
+    of_kinds = [{"kind": kind.value, "driver": "id"} for kind in Start]
+    driven = [{"driver": each, "kind": "task"} for each in (*drivers, "rule", "failed", "without_agent")]
+    for each in of_kinds + driven:
+        asked = {"operations": ["execute_tool"], "everywhere": False, "without": ["agent"]} | each
+        found.add(query_text(query, "whodid", defaultdict(lambda: ["one"], asked)))
     return sorted(found)
 
 

@@ -13,15 +13,7 @@ WHERE tenant_id = {tenant:String} AND attribution_result_source = 'cache'
         AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
         AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
         AND gen_ai_operation_name = 'execute_tool'
-        AND ({kind:String} = 'credential' AND attribution_credential_id = {id:String}
-          OR {kind:String} = 'principal' AND attribution_principal_id = {id:String}
-          OR {kind:String} = 'task' AND attribution_task_id = {id:String}
-          OR {kind:String} = 'session' AND (session_id = {id:String} OR gen_ai_conversation_id = {id:String})
-          OR {kind:String} = 'instance' AND attribution_agent_instance_id = {id:String}
-          OR {kind:String} = 'identity' AND attribution_agent_identity_id = {id:String}
-          OR {kind:String} = 'tool' AND gen_ai_tool_name = {id:String}
-          OR {kind:String} = 'agent' AND (gen_ai_agent_name = {id:String}
-              OR has(arrayPopFront(attribution_delegation_chain), {id:String}))))
+        AND {% include "parts/reached_from.sql" %})
 GROUP BY principal, agent, tool
 ORDER BY action_count DESC, principal, agent, tool
 LIMIT {limit:UInt32}
