@@ -2,23 +2,26 @@
 
 `python -m tests.benchmarks.instrumentation`
 
-Each subject runs in processes of its own, in turns; OpenInference is the other one. A run is LangGraph's
-agent with an offline model that calls one tool: an agent's span and a tool's at least. Spans go to the SDK's
-batching processor and from there nowhere.
+Each subject runs in processes of its own, in turns; OpenInference is the other one. A run is an agent of
+LangGraph's, or of the OpenAI Agents SDK's, with an offline model that calls one tool: an agent's span and a
+tool's at least. Spans go to the SDK's batching processor and from there nowhere.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 SUBJECTS = ("nothing", "whodid", "openinference")
+FRAMEWORKS = ("langgraph", "openai_agents")
 WARM_UP_RUNS = 30
 IMPORTS = {
     "opentelemetry.sdk.trace": "import opentelemetry.sdk.trace",
@@ -33,24 +36,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=300, help="agent runs a process")
     parser.add_argument("--rounds", type=int, default=5, help="processes a subject")
     parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--only", choices=FRAMEWORKS, help="agents of one framework")
     parser.add_argument("--subject", choices=SUBJECTS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.subject is not None:
-        print(json.dumps(measure(options.subject, options.runs)))
+        print(json.dumps(measure(options.subject, options.only, options.runs)))
         return 0
-    figures = {"run": side_by_side(options.rounds, options.runs), "import": imports(options.rounds)}
+    chosen = [options.only] if options.only else FRAMEWORKS
+    runs = {name: side_by_side(name, options.rounds, options.runs) for name in chosen}
+    figures = {"run": runs, "import": imports(options.rounds)}
     report(figures)
     if options.json is not None:
         options.json.write_text(json.dumps(figures, indent=2))
     return 0
 
 
-def side_by_side(rounds: int, runs: int) -> dict[str, dict[str, float]]:
+def side_by_side(framework: str, rounds: int, runs: int) -> dict[str, dict[str, float]]:
     """By subject: CPU microseconds a run, what it adds to nothing, spans a run; medians over the rounds."""
     found: dict[str, list[dict[str, float]]] = {subject: [] for subject in SUBJECTS}
     for _ in range(rounds):
         for subject in SUBJECTS:
-            command = [sys.executable, "-m", __spec__.name, "--subject", subject, "--runs", str(runs)]
+            one = ["--only", framework, "--subject", subject, "--runs", str(runs)]
+            command = [sys.executable, "-m", __spec__.name, *one]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             found[subject].append(json.loads(done.stdout))
     base = statistics.median(each["run_us"] for each in found["nothing"])
@@ -76,7 +83,7 @@ def import_ms(statement: str, rounds: int) -> float:
     return min(times_s) * 1000
 
 
-def measure(subject: str, runs: int) -> dict[str, float]:
+def measure(subject: str, framework: str, runs: int) -> dict[str, float]:
     """In a process of its own: the CPU time of one run, all threads together; the median of the runs."""
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
@@ -91,28 +98,36 @@ def measure(subject: str, runs: int) -> dict[str, float]:
 
         init(report=False)
     elif subject == "openinference":
-        from openinference.instrumentation.langchain import LangChainInstrumentor
-
-        LangChainInstrumentor().instrument(tracer_provider=provider)
+        theirs(framework).instrument(tracer_provider=provider)
     from whodid.instrumentation import attribution
 
-    agent = make_agent()
-    asked: dict[str, Any] = {"messages": [("user", "where is order 17?")]}
+    run = langgraph_agent() if framework == "langgraph" else openai_agent(quiet=subject != "openinference")
     times_s: list[float] = []
     for number in range(WARM_UP_RUNS + runs):
         start_s = time.process_time()
         if subject == "whodid":
             with attribution(principal="alice", principal_type="human", initiator="alice", task=f"t{number}"):
-                answer = agent.invoke(asked)
+                answer = run()
         else:
-            answer = agent.invoke(asked)
+            answer = run()
         times_s.append(time.process_time() - start_s)
-        assert answer["messages"][-1].content == "done"
+        assert answer == "done"
     provider.force_flush()
     return {
         "run_us": statistics.median(times_s[WARM_UP_RUNS:]) * 1e6,
         "spans": exporter.count / (WARM_UP_RUNS + runs),
     }
+
+
+def theirs(framework: str) -> Any:
+    """OpenInference's instrumentor."""
+    if framework == "langgraph":
+        from openinference.instrumentation.langchain import LangChainInstrumentor
+
+        return LangChainInstrumentor()
+    from openinference.instrumentation.openai_agents import OpenAIAgentsInstrumentor
+
+    return OpenAIAgentsInstrumentor()
 
 
 def counting_exporter() -> Any:
@@ -129,8 +144,8 @@ def counting_exporter() -> Any:
     return Counting()
 
 
-def make_agent() -> Any:
-    """LangGraph's own agent; its model calls the tool once and is then done."""
+def langgraph_agent() -> Callable[[], str]:
+    """Runs LangGraph's own agent; its model calls the tool once and is then done."""
     from langchain.agents import create_agent  # pyright: ignore[reportUnknownVariableType] - langchain's
     from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
     from langchain_core.messages import AIMessage
@@ -146,20 +161,47 @@ def make_agent() -> Any:
             yield AIMessage("", tool_calls=[call])  # pyright: ignore[reportArgumentType]
             yield AIMessage("done")
 
-    @tool
-    def lookup_order(order_id: str) -> str:
-        """Looks up an order."""
-        return f"order {order_id}"
+    agent: Any = create_agent(Scripted(messages=script()), tools=[tool(lookup_order)])
+    asked: dict[str, Any] = {"messages": [("user", "where is order 17?")]}
+    return lambda: agent.invoke(asked)["messages"][-1].content
 
-    return create_agent(Scripted(messages=script()), tools=[lookup_order])  # pyright: ignore[reportUnknownVariableType]
+
+def openai_agent(*, quiet: bool) -> Callable[[], str]:
+    """Runs an agent of the OpenAI Agents SDK's, the same way.
+
+    `quiet`: the SDK's own traces, which it makes for whoever listens, go to nobody; not to its vendor either.
+    """
+    from agents import Agent, Runner, function_tool, set_trace_processors
+    from agents.testing import ScriptedModel, assistant_message, function_call
+
+    if quiet:
+        set_trace_processors([])
+    loop = asyncio.new_event_loop()
+    lookup = function_tool(lookup_order)
+
+    def run() -> str:
+        turns = [
+            [function_call("lookup_order", {"order_id": "17"}, call_id="call_1")],
+            [assistant_message("done")],
+        ]
+        agent = Agent[None](name="support", model=ScriptedModel(turns), tools=[lookup])
+        return str(loop.run_until_complete(Runner.run(agent, "where is order 17?")).final_output)
+
+    return run
+
+
+def lookup_order(order_id: str) -> str:
+    """Looks up an order."""
+    return f"order {order_id}"
 
 
 def report(figures: dict[str, Any]) -> None:
-    theirs = figures["run"]["openinference"]["added_us"]
-    print(f"{'agent run with one tool call':30} {'µs':>8} {'added':>8} {'of theirs':>10} {'spans':>6}")
-    for subject, each in figures["run"].items():
-        share = f"{each['added_us'] / theirs:10.2f}" if theirs > 0 else f"{'':10}"
-        print(f"{subject:30} {each['run_us']:8.0f} {each['added_us']:8.0f} {share} {each['spans']:6.1f}")
+    for framework, subjects in figures["run"].items():
+        added_us = subjects["openinference"]["added_us"]
+        print(f"{framework + ', a tool call':30} {'µs':>8} {'added':>8} {'of theirs':>10} {'spans':>6}")
+        for subject, each in subjects.items():
+            share = f"{each['added_us'] / added_us:10.2f}" if added_us > 0 else f"{'':10}"
+            print(f"{subject:30} {each['run_us']:8.0f} {each['added_us']:8.0f} {share} {each['spans']:6.1f}")
     sdk_ms = figures["import"]["opentelemetry.sdk.trace"]
     print(f"\n{'import':30} {'ms':>8} {'of the SDK':>10}")
     for name, took_ms in figures["import"].items():

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from whodid.dashboards.pages.page import Look
 
 QUESTION = QUESTIONS["approvals"]
-SINCE = "7d"
+SINCE = "24h"
 FILTERS = ("status", "approver", "agent", "id")
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from whodid.dashboards.pages.page import Ask, Look
 
 QUESTION = QUESTIONS["decisions"]
-SINCE = "7d"
+SINCE = "6h"
 FILTERS = ("outcome", "enforcement", "agent", "tool", "principal", "rule", "policy_id", "id")
 MAX_LINKED_CHARACTERS = 4_000
 """A policy up to this length becomes part of a link that can be passed on; a longer one is posted."""

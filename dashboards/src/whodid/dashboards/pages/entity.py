@@ -16,25 +16,34 @@ if TYPE_CHECKING:
 
     from whodid.dashboards.pages.page import Look
 
-_SINCE = {"agent": "7d", "tool": "7d", "resource": "7d"}
-"""Of what is looked up by the times of its id a page tells more: those days that a store keeps by itself."""
-_LONG = "30d"
+_LONG, _DAY = "30d", "24h"
+_SINCE = {"principal": _LONG, "credential": _LONG, "session": _LONG}
+"""What is looked up by the times of its id is told of the days that a store keeps by itself, others of one.
+
+Of twenty million spans in six days those of an agent's took longer than a question may.
+"""
 _REACHED = 50
 """How many neighbours are told; the blast radius has more."""
 
 
 def _since(kind: str) -> str:
-    return _SINCE.get(kind, _LONG)
+    return _SINCE.get(kind, _DAY)
 
 
-def _about(name: str, kind: str, *more: tuple[str, str], panel: str = "") -> Callable[[Look], Given | None]:
-    """Parameters of a question that takes the entity's id as `name`; `panel`: its listing has pages."""
+def _about(
+    name: str, kind: str, *more: tuple[str, str], panel: str = "", since: str = ""
+) -> Callable[[Look], Given | None]:
+    """Parameters of a question that takes the entity's id as `name`.
+
+    `panel`: its listing has pages. `since`: where the page tells of more than this question can.
+    """
 
     def parameters(look: Look) -> Given | None:
         id_ = look.get("id")
         if not id_:
             return None
-        return [(name, id_), *more, *look.period(_since(kind)), *(look.page(panel) if panel else [])]
+        period = look.period(since or _since(kind))
+        return [(name, id_), *more, *period, *(look.page(panel) if panel else [])]
 
     return parameters
 
@@ -55,6 +64,7 @@ def _glance(kind: str) -> Panel:
         question=QUESTIONS["blast-radius"],
         parameters=_about("id", kind, ("kind", kind), ("limit", str(_REACHED))),
         template="panels/glance.html",
+        lazy=kind in ("agent", "tool", "principal"),  # which may have done more than a page can wait for
     )
 
 
@@ -113,12 +123,12 @@ def _autonomy(kind: str) -> Panel:
     )
 
 
-def _list(name: str, title: str, question: str, kind: str, parameter: str = "") -> Panel:
+def _list(name: str, title: str, question: str, kind: str, since: str = "") -> Panel:
     return Panel(
         name=name,
         title=title,
         question=QUESTIONS[question],
-        parameters=_about(parameter or kind, kind, ("limit", "10"), panel=name),
+        parameters=_about(kind, kind, ("limit", "10"), panel=name, since=since),
         template=f"panels/{question.replace('-', '_')}.html",
         lazy=True,
     )
@@ -133,7 +143,7 @@ def _new_tools(look: Look) -> Given | None:
 _OWN: dict[str, tuple[Panel, ...]] = {
     "principal": (
         _autonomy("principal"),
-        _list("deputy", "Another's authority", "confused-deputy", "principal"),
+        _list("deputy", "Another's authority, in a day", "confused-deputy", "principal", since=_DAY),
     ),
     "agent": (
         _over_time("agent"),

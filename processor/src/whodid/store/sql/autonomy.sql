@@ -22,6 +22,12 @@ WITH actions AS (
         FROM {database}.spans
         WHERE tenant_id = {tenant:String} AND ({task:String} = '' OR attribution_task_id = {task:String})
           AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
+{%- if not given.principal_everywhere %}
+          -- What names no principal of an action may be a little before or after what does.
+          AND toStartOfFiveMinutes(start_time) IN (
+              SELECT arrayJoin(arrayFlatten(arrayMap(step -> [step - 600, step - 300, step, step + 300, step + 600],
+                  {principal_steps:Array(DateTime('UTC'))}))))
+{%- endif %}
           AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
           AND (gen_ai_operation_name = 'execute_tool' OR mcp_method_name = 'tools/call')
     ) AS s
