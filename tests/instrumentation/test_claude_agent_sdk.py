@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from opentelemetry.trace import StatusCode
 
 from tests.adapters import DENY_DELETE, Spans, assert_only_of, for_user, installed, is_child, said
 from tests.anthropic_server import Anthropic, anthropic
-from whodid.instrumentation import approver, current
+from whodid.instrumentation import approver, current, scopes
 from whodid.instrumentation.context import NOTHING_KNOWN
 from whodid.semconv import attributes as attr
 
@@ -55,6 +56,16 @@ def guarded(exporter: InMemorySpanExporter) -> Generator[Spans]:
 def model() -> Generator[Anthropic]:
     with anthropic() as server:
         yield server
+
+
+@contextmanager
+def without_collection() -> Generator[None]:
+    """What is dropped in a cycle is there until the process ends, as it may be in any."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @tool("lookup_order", "Looks up an order.", {"order_id": str})
@@ -190,13 +201,14 @@ def test_an_approval(spans: Spans, model: Anthropic, tmp_path: Path, how: str, g
         if how == "can_use_tool"
         else {"hooks": {"PermissionRequest": [HookMatcher(hooks=[hook])]}}
     )
-    with for_user("carol"), approver("bob"):
+    with for_user("carol"), approver("bob"), without_collection():
         asyncio.run(ask("a", options(model, tmp_path, allowed_tools=[], **answer)))
     assert (tmp_path / "work" / "made.txt").exists() is granted
     resolved = spans.one("resolve_approval")
     assert said(resolved, attr.ATTRIBUTION_APPROVAL_STATUS) == ("granted" if granted else "refused")
     assert said(resolved, attr.ATTRIBUTION_APPROVAL_APPROVER_ID) == "bob"
     assert len(resolved.events) == 2
+    scopes.process_ends()  # it ends what is at work, and what did not run is not
     if not granted:
         assert spans.find("execute_tool") == []
         return
@@ -224,8 +236,10 @@ def test_what_is_approved_instead_is_decided_on_again(
 
 def test_what_the_clis_own_rules_forbid_is_no_action(spans: Spans, model: Anthropic, tmp_path: Path) -> None:
     model.scripts["a"] = [_bash()]
-    asyncio.run(ask("a", options(model, tmp_path, permission_mode="dontAsk")))
+    with without_collection():
+        asyncio.run(ask("a", options(model, tmp_path, permission_mode="dontAsk")))
     assert model.told[0]["is_error"]
+    scopes.process_ends()
     assert spans.find("execute_tool") == []
     assert len(spans.find("invoke_agent")) == 1
 

@@ -58,6 +58,13 @@ def action(**more: str) -> tuple[Sent, Sent, Sent]:
 
 
 class TestWho:
+    def test_an_agent_s_run_is_no_action_and_stands_for_itself(self, store: Store) -> None:
+        agent, *_ = action()
+        put(store, agent)
+        record = who(store, agent.span_id.hex())
+        assert (record.outcome.status, record.outcome.spans) == ("succeeded", [agent.span_id.hex()])
+        assert not [gap for gap in record.gaps if "decision" in gap or "held back" in gap]
+
     def test_the_last_answer_to_an_approval_counts_and_not_the_request_for_it(self, store: Store) -> None:
         agent, decision, execution = action(ATTRIBUTION_APPROVAL_ID="approval-7")
 

@@ -121,6 +121,11 @@ class Action:
         with scope.running(control_flow):
             yield scope
 
+    def did_not_run(self) -> None:
+        """It was started, and then its framework kept it from running: its span is never sent."""
+        if self._scope is not None:
+            self._scope.discard()
+
     def describe(self, span: Span) -> None:
         """Say on the framework's own span what stamping did not: the definition, or a later decision."""
         span.set_attributes({**self.attribution.attributes, **self._described()})

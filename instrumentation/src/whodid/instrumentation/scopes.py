@@ -151,6 +151,12 @@ class Scope:
             record_error(self.span, error)
         end_span(self.span)
 
+    def discard(self) -> None:
+        """Never end the span, so that it is never sent: what it stands for did not happen."""
+        with self._lock:
+            self._open = False
+        _at_work.discard(self)
+
     @contextmanager
     def running(self, control_flow: tuple[type[BaseException], ...] = ()) -> Generator[None, None, None]:
         """Current for a block, and ended with it.

@@ -112,7 +112,7 @@ class Session:
         with attached(self.context if run is None else run.context):
             action = decide(ADAPTER, lambda: self._call(given, call_id))
         if action is None or action.denial is not None:
-            self._actions.pop(call_id, None)
+            self._did_not_run(call_id)
             return None if action is None else action.denial
         action.start()
         self._actions[call_id] = action
@@ -140,6 +140,10 @@ class Session:
         if (action := self._actions.pop(call_id, None)) is not None:
             action.start().finish("interrupted" if given.get("is_interrupt") else "tool_error")
 
+    def _did_not_run(self, call_id: Any) -> None:
+        if (action := self._actions.pop(call_id, None)) is not None:
+            action.did_not_run()
+
     def can_use_tool(self, ask: Hook) -> Hook:
         """The host's answer to a request for permission, recorded."""
 
@@ -150,7 +154,7 @@ class Session:
             try:
                 answer = await ask(name, given, context)
             except BaseException:
-                self._actions.pop(call_id, None)  # no answer is none that allows
+                self._did_not_run(call_id)  # no answer is none that allows
                 raise
             allowed, changed = (
                 getattr(answer, "behavior", None) == "allow",
@@ -198,7 +202,7 @@ class Session:
         if granted and changed is not None:
             given = {**given, "tool_input": changed}
         self._resolve(given, call_id, granted)
-        self._actions.pop(call_id, None)  # it did not run: its span is never ended, and so never sent
+        self._did_not_run(call_id)
         return self._begin(given, call_id) if granted else None
 
     def _resolve(self, given: Given, call_id: Any, granted: bool) -> None:
@@ -242,7 +246,7 @@ class Session:
     def result(self, message: Given) -> None:
         """A turn is over."""
         for denied in message.get("permission_denials") or ():
-            self._actions.pop(denied["tool_use_id"], None)  # not run, by the CLI's own rules
+            self._did_not_run(denied["tool_use_id"])  # by the CLI's own rules
         turn, self._turn = self._turn, None
         if turn is not None:
             subtype = message.get("subtype")

@@ -32,6 +32,10 @@ _AGREED = (
 """What all spans of one action have to agree on, in whichever process they were made."""
 
 
+_RUNS = ("invoke_agent", "create_agent", "chat")
+"""Operations that nobody decides on: the spans are no actions, and stand for themselves."""
+
+
 class WhoParameters(Parameters):
     """What `who` is asked with."""
 
@@ -84,6 +88,10 @@ class _Action:
         # The outermost execution: a tool server's own span of the same action comes below it.
         self.execution = self._first("execute_tool")
         self.main = self.execution or self.decision or self.spans[0]
+        # An agent's run or a model's call is no action, and ran if it has a span.
+        self.is_run = not target.action_id and self.main.text(attr.GEN_AI_OPERATION_NAME) in _RUNS
+        if self.is_run:
+            self.execution = self.main
         id_ = self.main.text(attr.ATTRIBUTION_APPROVAL_ID)
         of_id = [each for each in approvals if id_ and each.text(attr.ATTRIBUTION_APPROVAL_ID) == id_]
         # Some record the request as a span too: what counts is the answer, and of several the last.
@@ -223,7 +231,7 @@ class _Action:
 
     def _gaps(self, decision: records.Decision, approval: records.Approval) -> list[str]:
         gaps: list[str] = []
-        if self.decision is None:
+        if self.decision is None and not self.is_run:
             gaps.append("no policy decision about this action is recorded")
         if self.execution is None and not self._blocked:
             gaps.append("no span shows that the action ran, nor that it was held back")
