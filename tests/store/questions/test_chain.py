@@ -71,6 +71,19 @@ class TestInOneTrace:
         assert record.chain.value == [ALICE, "support", "research"]
         assert (record.unnamed, record.onward, record.gaps) == ([], [], [])
 
+    def test_for_nobody_that_is_named_it_begins_with_an_agent(self, store: Store, put: Put) -> None:
+        nobody = {"ATTRIBUTION_PRINCIPAL_ID": ""}
+        first = agent("support", **nobody)
+        second = agent("support", "research", above=first, **nobody)
+        put(first, second, act(second, **nobody))
+        record = ask(store)
+        assert hows(record) == [("support", How.PARENT), ("research", How.PARENT)]
+        assert record.links[0].service == "tests"
+        assert record.unnamed == []
+        assert record.gaps == [
+            "the chain begins with support, and the action is on behalf of nobody that is named"
+        ]
+
     def test_ten_agents(self, store: Store, put: Put) -> None:
         names = [f"agent-{number}" for number in range(10)]
         agents = team(*names)

@@ -129,7 +129,7 @@ def chain(reader: Reader, parameters: ChainParameters) -> ChainRecord:
         principal=spans.answer(main, attr.ATTRIBUTION_PRINCIPAL_ID),
         chain=spans.answer(main, attr.ATTRIBUTION_DELEGATION_CHAIN),
         links=[_link(position, told, main, way_up, related) for position in range(len(told))],
-        unnamed=_unnamed(told, way_up),
+        unnamed=_unnamed(told, main, way_up),
         onward=_onward(told, main, related),
         gaps=[*_gaps(told, of_action, main), *_gaps_on_the_way(ancestry, main, way_up)],
     )
@@ -179,9 +179,10 @@ def _link(position: int, told: list[str], main: Span, way_up: list[Step], relate
     """Who was at a position of the chain, and the spans that show it."""
     until_here = told[: position + 1]
     name = told[position]
+    is_principal = position < _first_agent(told, main)
 
     def shows(step: Step) -> bool:
-        if position == 0:
+        if is_principal:
             return step.span.row["attribution_principal_id"] == name
         return _chain(step.span) == until_here and step.span.row["gen_ai_agent_name"] == name
 
@@ -212,7 +213,12 @@ def _link(position: int, told: list[str], main: Span, way_up: list[Step], relate
         task=span.text(attr.ATTRIBUTION_TASK_ID),
         started_at=span.started_at,
     )
-    return link if position == 0 else link.model_copy(update=_agent(span))
+    return link if is_principal else link.model_copy(update=_agent(span))
+
+
+def _first_agent(told: list[str], main: Span) -> int:
+    """The position of the first agent: before it is the principal, if the action is on behalf of one."""
+    return 0 if told and not main.row["attribution_principal_id"] else 1
 
 
 def _agent(span: Span) -> dict[str, str | None]:
@@ -223,11 +229,12 @@ def _agent(span: Span) -> dict[str, str | None]:
     }
 
 
-def _unnamed(told: list[str], way_up: list[Step]) -> list[Passed]:
+def _unnamed(told: list[str], main: Span, way_up: list[Step]) -> list[Passed]:
+    agents = told[_first_agent(told, main) :]
     found: dict[str, list[Span]] = {}
     for step in way_up:
         name = step.span.text(attr.GEN_AI_AGENT_NAME)
-        if name is not None and name not in told[1:]:
+        if name is not None and name not in agents:
             found.setdefault(name, []).append(step.span)
     return [
         Passed(
@@ -267,7 +274,7 @@ def _gaps(told: list[str], of_action: list[Span], main: Span) -> list[str]:
         texts = (f"{' → '.join(links)} (span {span})" for links, span in others.items() if links)
         gaps.append(f"the action's spans disagree about the chain: {'; '.join(texts)}")
     if told and told[0] != main.row["attribution_principal_id"]:
-        said: Any = main.row["attribution_principal_id"] or "nobody"
+        said: Any = main.row["attribution_principal_id"] or "nobody that is named"
         gaps.append(f"the chain begins with {told[0]}, and the action is on behalf of {said}")
     if told and told[-1] != main.row["gen_ai_agent_name"]:
         gaps.append(f"the chain ends with {told[-1]}, and {main.row['gen_ai_agent_name'] or 'nobody'} acted")
