@@ -1,5 +1,6 @@
 -- Where what is said of an agent's identity contradicts itself or what was attested. One branch a kind of conflict;
--- a branch that is not asked for reads nothing.
+-- a branch that is not asked for reads nothing. Whose spans differ is found first, in little memory: what they say was kept
+-- for every action of the period, which was too much for a day of a million.
 SELECT *, concat(subject, ' ', arrayStringConcat(attested, ' ')) AS key FROM (
     -- The validator compares each span with its resource when it comes: its findings lead to the spans.
     SELECT 'attested' AS kind, toString(attribution_agent_identity_id) AS subject,
@@ -34,7 +35,14 @@ SELECT *, concat(subject, ' ', arrayStringConcat(attested, ' ')) AS key FROM (
     FROM {database}.spans
     WHERE has({kinds:Array(String)}, 'instance') AND tenant_id = {tenant:String}
       AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-      AND attribution_agent_instance_id != ''
+      AND attribution_agent_instance_id IN (
+          SELECT attribution_agent_instance_id FROM {database}.spans
+          WHERE has({kinds:Array(String)}, 'instance') AND tenant_id = {tenant:String}
+            AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+            AND attribution_agent_instance_id != ''
+          GROUP BY attribution_agent_instance_id
+          HAVING uniqUpToIf(1)(attribution_agent_identity_id, attribution_agent_identity_id != '') > 1
+              OR uniqUpToIf(1)(gen_ai_agent_name, gen_ai_agent_name != '') > 1)
     GROUP BY attribution_agent_instance_id
     HAVING (uniqExactIf(attribution_agent_identity_id, attribution_agent_identity_id != '') > 1
             OR uniqExactIf(gen_ai_agent_name, gen_ai_agent_name != '') > 1)
@@ -53,7 +61,16 @@ SELECT *, concat(subject, ' ', arrayStringConcat(attested, ' ')) AS key FROM (
     FROM {database}.spans
     WHERE has({kinds:Array(String)}, 'issuer') AND tenant_id = {tenant:String}
       AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-      AND attribution_agent_identity_id != ''
+      AND attribution_agent_identity_id IN (
+          SELECT attribution_agent_identity_id FROM {database}.spans
+          WHERE has({kinds:Array(String)}, 'issuer') AND tenant_id = {tenant:String}
+            AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+            AND attribution_agent_identity_id != ''
+          GROUP BY attribution_agent_identity_id
+          HAVING uniqUpToIf(1)(attribution_agent_identity_issuer, attribution_agent_identity_issuer != '') > 1
+              OR countIf(startsWith(attribution_agent_identity_id, 'spiffe://')
+                  AND startsWith(attribution_agent_identity_issuer, 'spiffe://')
+                  AND NOT startsWith(attribution_agent_identity_id, concat(attribution_agent_identity_issuer, '/'))) > 0)
     GROUP BY attribution_agent_identity_id
     HAVING (uniqExactIf(attribution_agent_identity_issuer, attribution_agent_identity_issuer != '') > 1
             OR countIf(startsWith(attribution_agent_identity_id, 'spiffe://')
@@ -74,7 +91,15 @@ SELECT *, concat(subject, ' ', arrayStringConcat(attested, ' ')) AS key FROM (
     FROM {database}.spans
     WHERE has({kinds:Array(String)}, 'action') AND tenant_id = {tenant:String}
       AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-      AND attribution_action_id != ''
+      AND attribution_action_id IN (
+          SELECT attribution_action_id FROM {database}.spans
+          WHERE has({kinds:Array(String)}, 'action') AND tenant_id = {tenant:String}
+            AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+            AND attribution_action_id != ''
+          GROUP BY attribution_action_id
+          HAVING uniqUpToIf(1)(attribution_agent_identity_id, attribution_agent_identity_id != '') > 1
+              OR uniqUpToIf(1)(gen_ai_agent_name, gen_ai_agent_name != '') > 1
+              OR uniqUpToIf(1)(attribution_agent_instance_id, attribution_agent_instance_id != '') > 1)
     GROUP BY attribution_action_id
     HAVING (min(if(attribution_agent_identity_id = '', NULL, toString(attribution_agent_identity_id)))
             != max(if(attribution_agent_identity_id = '', NULL, toString(attribution_agent_identity_id)))
