@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.environments import separate
 from tests.running import environment
 from whodid.cli.main import VERBS
 
@@ -24,11 +25,12 @@ pytestmark = pytest.mark.timeout(600)
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` folder of a fresh environment that has the wheel and what it requires, and nothing else."""
     folder = tmp_path_factory.mktemp("bare")
-    _run([sys.executable, "-m", "build", "--wheel", "--outdir", str(folder / "dist"), str(ROOT)], folder)
-    _run([sys.executable, "-m", "venv", str(folder / "venv")], folder)
-    (wheel,) = (folder / "dist").glob("*.whl")
-    _run([str(folder / "venv" / "bin" / "pip"), "install", "--quiet", str(wheel)], folder)
-    return folder / "venv" / "bin"
+    built, environment_ = folder / "dist", folder / "venv"
+    separate.uv("build", "--wheel", "--out-dir", str(built), str(ROOT))
+    separate.uv("venv", "--python", sys.executable, str(environment_))
+    (wheel,) = built.glob("*.whl")
+    separate.uv("pip", "install", "--python", str(environment_ / "bin" / "python"), str(wheel))
+    return environment_ / "bin"
 
 
 def _run(

@@ -47,7 +47,7 @@ def interpreter(name: str, folder_of: Callable[[str], Path]) -> Path:
     folder = folder_of(f"environment-{name}-{digest[:16]}")
     interpreter, done = folder / "venv" / "bin" / "python", folder / "complete"
     if not done.exists():
-        _installer("venv", "--clear", "--python", sys.executable, str(folder / "venv"))
+        uv("venv", "--clear", "--python", sys.executable, str(folder / "venv"))
         wanted = (
             "-r",
             str(Path(__file__).with_name(f"{name}.txt")),
@@ -56,12 +56,13 @@ def interpreter(name: str, folder_of: Callable[[str], Path]) -> Path:
             "pytest",
             "pytest-timeout",
         )
-        _installer("pip", "install", "--python", str(interpreter), *wanted)
+        uv("pip", "install", "--python", str(interpreter), *wanted)
         done.touch()
     return interpreter
 
 
-def _installer(*arguments: str) -> None:
+def uv(*arguments: str) -> None:
+    """Runs uv, with packages from where pip takes them. Skips the test if one is not served there."""
     index = os.environ.get("PIP_INDEX_URL")  # the one that pip uses, which installed this environment
     variables = environment(**({"UV_INDEX_URL": index} if index else {}))
     ran = subprocess.run(

@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from tests.environments import separate
 from tests.running import environment
 from whodid.processor import pipeline
 from whodid.semconv import attributes as attr
 
 VERSION = "0.1.35"
+WANTED = f"agentdojo=={VERSION}"
 PROGRAM = Path(__file__).parents[1] / "programs" / "agentdojo_tasks.py"
 SUITES = {"workspace": 40, "travel": 20, "banking": 16, "slack": 21}
 """The suites, and how many user tasks each has: 97 together."""
@@ -36,12 +38,9 @@ def packages(pytestconfig: pytest.Config) -> Path:
     folder = cache.mkdir(f"agentdojo-{VERSION}")
     done = folder / "complete"
     if not done.exists():
-        command = (sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder / "packages"))
-        installed = subprocess.run(
-            (*command, "--upgrade", f"agentdojo=={VERSION}"), capture_output=True, text=True, timeout=500
+        separate.uv(
+            "pip", "install", "--python", sys.executable, "--target", str(folder / "packages"), WANTED
         )
-        if installed.returncode:
-            pytest.skip(f"agentdojo cannot be installed: {installed.stderr.strip()[-300:]}")
         done.touch()
     return folder / "packages"
 
