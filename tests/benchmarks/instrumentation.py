@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 SUBJECTS = ("nothing", "whodid", "openinference")
 FRAMEWORKS = ("langgraph", "openai_agents")
@@ -161,7 +161,7 @@ def langgraph_agent() -> Callable[[], str]:
             yield AIMessage("", tool_calls=[call])  # pyright: ignore[reportArgumentType]
             yield AIMessage("done")
 
-    agent: Any = create_agent(Scripted(messages=script()), tools=[tool(lookup_order)])
+    agent: Any = cast("Any", create_agent)(Scripted(messages=script()), tools=[tool(lookup_order)])
     asked: dict[str, Any] = {"messages": [("user", "where is order 17?")]}
     return lambda: agent.invoke(asked)["messages"][-1].content
 

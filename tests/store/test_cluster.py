@@ -119,10 +119,8 @@ def test_every_query_of_a_question_can_be_run_over_shards(shards: list[str], que
 def variants(query: str) -> list[str]:
     """A query's texts: with nothing asked for, and with everything, driven by each of the conditions."""
     drivers = re.findall(r'^    "(\w+)": \[', (SQL / "parts" / "actions_found.sql").read_text(), re.MULTILINE)
-    nothing = {"driver": "", "everywhere": True, "without": []}
-    found = {
-        query_text(query, "whodid", defaultdict(str, {"operations": ["chat"], "kind": "task"} | nothing))
-    }
+    nothing: dict[str, Any] = {"operations": ["chat"], "kind": "task", "everywhere": True}
+    found = {query_text(query, "whodid", defaultdict(str, nothing))}
     of_kinds = [{"kind": kind.value, "driver": "id"} for kind in Start]
     driven = [{"driver": each, "kind": "task"} for each in (*drivers, "rule", "failed", "without_agent")]
     for each in of_kinds + driven:

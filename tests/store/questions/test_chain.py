@@ -72,7 +72,7 @@ class TestInOneTrace:
         assert (record.unnamed, record.onward, record.gaps) == ([], [], [])
 
     def test_for_nobody_that_is_named_it_begins_with_an_agent(self, store: Store, put: Put) -> None:
-        nobody = {"ATTRIBUTION_PRINCIPAL_ID": ""}
+        nobody: dict[str, Any] = {"ATTRIBUTION_PRINCIPAL_ID": ""}
         first = agent("support", **nobody)
         second = agent("support", "research", above=first, **nobody)
         put(first, second, act(second, **nobody))
