@@ -143,7 +143,13 @@ def _new_tools(look: Look) -> Given | None:
 _OWN: dict[str, tuple[Panel, ...]] = {
     "principal": (
         _autonomy("principal"),
-        _list("deputy", "Another's authority, in a day", "confused-deputy", "principal", since=_DAY),
+        _list(
+            "deputy",
+            "Another's authority, a day if none is chosen",
+            "confused-deputy",
+            "principal",
+            since=_DAY,
+        ),
     ),
     "agent": (
         _over_time("agent"),

@@ -107,12 +107,10 @@ def autonomy(reader: Reader, parameters: AutonomyParameters) -> Autonomy:
     Raises CursorError.
     """
     bounds = parameters.bounds()
-    if parameters.task:
-        times = times_of(reader, [(attr.ATTRIBUTION_TASK_ID, parameters.task)], bounds)
-    else:
-        times = EVERYWHERE
-    of_principal = [(attr.ATTRIBUTION_PRINCIPAL_ID, parameters.principal)]
-    principals = times_of(reader, of_principal, bounds) if parameters.principal else EVERYWHERE
+    tasks = [(attr.ATTRIBUTION_TASK_ID, parameters.task)]
+    times = times_of(reader, tasks, bounds) if parameters.task else EVERYWHERE
+    principals = [(attr.ATTRIBUTION_PRINCIPAL_ID, parameters.principal)]
+    of_principal = times_of(reader, principals, bounds) if parameters.principal else EVERYWHERE
     page = paging.read(
         reader,
         "autonomy",
@@ -122,7 +120,7 @@ def autonomy(reader: Reader, parameters: AutonomyParameters) -> Autonomy:
             "earliest": bounds["since"] - LONGEST_WORK if parameters.since else bounds["since"],
             "task": parameters.task,
             **times,
-            **{f"principal_{name}": value for name, value in principals.items()},
+            **{f"principal_{name}": value for name, value in of_principal.items()},
             "agent": parameters.agent,
             "principal": parameters.principal,
             "basis": list(parameters.basis),
