@@ -1,18 +1,19 @@
+{%- from "parts/decided.sql" import asked -%}
+{%- set of_page -%}
+{{ asked(given) }}
+  AND (toUnixTimestamp64Nano(start_time), lower(hex(trace_id)), lower(hex(span_id)))
+      > ({after_ns:Int64}, {after_trace:String}, {after_span:String})
+{%- endset -%}
+{%- set decides -%}
+(gen_ai_operation_name = 'evaluate_policy' OR attribution_policy_decision_outcome != ''
+       AND (trace_id, attribution_policy_decision_id) NOT IN (SELECT * FROM told))
+{%- endset -%}
 -- Decisions about actions, oldest first. A decision that no span of its own records is told from the action that
 -- names its outcome.
 WITH told AS (
     SELECT trace_id, attribution_policy_decision_id FROM {database}.spans
     WHERE tenant_id = {tenant:String} AND gen_ai_operation_name = 'evaluate_policy'
-      AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-{%- if not given.everywhere %}
-      AND toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))}
-{%- endif %}
-{%- if given.id %}
-      AND attribution_policy_decision_id = {id:String}
-{%- endif %}
-{%- if given.outcome %}
-      AND attribution_policy_decision_outcome = {outcome:String}
-{%- endif %}
+      AND {{ asked(given, ["id", "outcome"]) }}
 )
 SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(parent_span_id)) AS parent,
     toUnixTimestamp64Nano(start_time) AS start_ns, service_name, gen_ai_operation_name, gen_ai_agent_name,
@@ -26,19 +27,16 @@ SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(par
     min(content) OVER same != max(content) OVER same AS differs
 FROM {database}.spans
 WHERE tenant_id = {tenant:String}
-  AND {% include "parts/decided.sql" -%}
+  AND {{ of_page }}
 {%- if given.id %}
-  AND (gen_ai_operation_name = 'evaluate_policy' OR attribution_policy_decision_outcome != ''
-       AND (trace_id, attribution_policy_decision_id) NOT IN (SELECT * FROM told))
+  AND {{ decides }}
 {%- else %}
   -- Which spans a page has, is found by a few columns: with all of them the sorting alone took ten seconds for a day of half
   -- a million decisions.
   AND (trace_id, span_id) IN (
       SELECT trace_id, span_id FROM {database}.spans
-      WHERE tenant_id = {tenant:String}
-        AND {% include "parts/decided.sql" %}
-        AND (gen_ai_operation_name = 'evaluate_policy' OR attribution_policy_decision_outcome != ''
-             AND (trace_id, attribution_policy_decision_id) NOT IN (SELECT * FROM told))
+      WHERE tenant_id = {tenant:String} AND {{ of_page }}
+        AND {{ decides }}
       ORDER BY start_time, lower(hex(trace_id)), lower(hex(span_id))
       LIMIT 1 BY trace_id, span_id
       LIMIT {limit:UInt32})

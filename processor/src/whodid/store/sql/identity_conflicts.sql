@@ -1,3 +1,12 @@
+{%- macro differing(kind, column) -%}
+{{ column }} IN (
+          SELECT {{ column }} FROM {database}.spans
+          WHERE has({kinds:Array(String)}, '{{ kind }}') AND tenant_id = {tenant:String}
+            AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+            AND {{ column }} != ''
+          GROUP BY {{ column }}
+          HAVING {{ caller() }})
+{%- endmacro -%}
 -- Where what is said of an agent's identity contradicts itself or what was attested. One branch a kind of conflict;
 -- a branch that is not asked for reads nothing. Whose spans differ is found first, in little memory: what they say was kept
 -- for every action of the period, which was too much for a day of a million.
@@ -35,18 +44,12 @@ SELECT *, concat(subject, ' ', arrayStringConcat(attested, ' ')) AS key FROM (
     FROM {database}.spans
     WHERE has({kinds:Array(String)}, 'instance') AND tenant_id = {tenant:String}
       AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-      AND attribution_agent_instance_id IN (
-          SELECT attribution_agent_instance_id FROM {database}.spans
-          WHERE has({kinds:Array(String)}, 'instance') AND tenant_id = {tenant:String}
-            AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-            AND attribution_agent_instance_id != ''
-          GROUP BY attribution_agent_instance_id
-          HAVING uniqUpToIf(1)(attribution_agent_identity_id, attribution_agent_identity_id != '') > 1
-              OR uniqUpToIf(1)(gen_ai_agent_name, gen_ai_agent_name != '') > 1)
+      AND {% call differing("instance", "attribution_agent_instance_id") -%}
+          uniqUpToIf(1)(attribution_agent_identity_id, attribution_agent_identity_id != '') > 1
+          OR uniqUpToIf(1)(gen_ai_agent_name, gen_ai_agent_name != '') > 1
+      {%- endcall %}
     GROUP BY attribution_agent_instance_id
-    HAVING (uniqExactIf(attribution_agent_identity_id, attribution_agent_identity_id != '') > 1
-            OR uniqExactIf(gen_ai_agent_name, gen_ai_agent_name != '') > 1)
-       AND ({agent:String} = '' OR countIf(gen_ai_agent_name = {agent:String}) > 0)
+    HAVING ({agent:String} = '' OR countIf(gen_ai_agent_name = {agent:String}) > 0)
 
     UNION ALL
     -- One identity has one issuer; a SPIFFE ID's is its trust domain.
@@ -61,22 +64,14 @@ SELECT *, concat(subject, ' ', arrayStringConcat(attested, ' ')) AS key FROM (
     FROM {database}.spans
     WHERE has({kinds:Array(String)}, 'issuer') AND tenant_id = {tenant:String}
       AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-      AND attribution_agent_identity_id IN (
-          SELECT attribution_agent_identity_id FROM {database}.spans
-          WHERE has({kinds:Array(String)}, 'issuer') AND tenant_id = {tenant:String}
-            AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-            AND attribution_agent_identity_id != ''
-          GROUP BY attribution_agent_identity_id
-          HAVING uniqUpToIf(1)(attribution_agent_identity_issuer, attribution_agent_identity_issuer != '') > 1
-              OR countIf(startsWith(attribution_agent_identity_id, 'spiffe://')
-                  AND startsWith(attribution_agent_identity_issuer, 'spiffe://')
-                  AND NOT startsWith(attribution_agent_identity_id, concat(attribution_agent_identity_issuer, '/'))) > 0)
+      AND {% call differing("issuer", "attribution_agent_identity_id") -%}
+          uniqUpToIf(1)(attribution_agent_identity_issuer, attribution_agent_identity_issuer != '') > 1
+          OR countIf(startsWith(attribution_agent_identity_id, 'spiffe://')
+              AND startsWith(attribution_agent_identity_issuer, 'spiffe://')
+              AND NOT startsWith(attribution_agent_identity_id, concat(attribution_agent_identity_issuer, '/'))) > 0
+      {%- endcall %}
     GROUP BY attribution_agent_identity_id
-    HAVING (uniqExactIf(attribution_agent_identity_issuer, attribution_agent_identity_issuer != '') > 1
-            OR countIf(startsWith(attribution_agent_identity_id, 'spiffe://')
-                AND startsWith(attribution_agent_identity_issuer, 'spiffe://')
-                AND NOT startsWith(attribution_agent_identity_id, concat(attribution_agent_identity_issuer, '/'))) > 0)
-       AND ({agent:String} = '' OR countIf(gen_ai_agent_name = {agent:String}) > 0)
+    HAVING ({agent:String} = '' OR countIf(gen_ai_agent_name = {agent:String}) > 0)
 
     UNION ALL
     -- One action is one agent's, in whichever service its spans are made.
@@ -91,23 +86,13 @@ SELECT *, concat(subject, ' ', arrayStringConcat(attested, ' ')) AS key FROM (
     FROM {database}.spans
     WHERE has({kinds:Array(String)}, 'action') AND tenant_id = {tenant:String}
       AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-      AND attribution_action_id IN (
-          SELECT attribution_action_id FROM {database}.spans
-          WHERE has({kinds:Array(String)}, 'action') AND tenant_id = {tenant:String}
-            AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-            AND attribution_action_id != ''
-          GROUP BY attribution_action_id
-          HAVING uniqUpToIf(1)(attribution_agent_identity_id, attribution_agent_identity_id != '') > 1
-              OR uniqUpToIf(1)(gen_ai_agent_name, gen_ai_agent_name != '') > 1
-              OR uniqUpToIf(1)(attribution_agent_instance_id, attribution_agent_instance_id != '') > 1)
+      AND {% call differing("action", "attribution_action_id") -%}
+          uniqUpToIf(1)(attribution_agent_identity_id, attribution_agent_identity_id != '') > 1
+          OR uniqUpToIf(1)(gen_ai_agent_name, gen_ai_agent_name != '') > 1
+          OR uniqUpToIf(1)(attribution_agent_instance_id, attribution_agent_instance_id != '') > 1
+      {%- endcall %}
     GROUP BY attribution_action_id
-    HAVING (min(if(attribution_agent_identity_id = '', NULL, toString(attribution_agent_identity_id)))
-            != max(if(attribution_agent_identity_id = '', NULL, toString(attribution_agent_identity_id)))
-        OR min(if(gen_ai_agent_name = '', NULL, toString(gen_ai_agent_name)))
-            != max(if(gen_ai_agent_name = '', NULL, toString(gen_ai_agent_name)))
-        OR min(if(attribution_agent_instance_id = '', NULL, attribution_agent_instance_id))
-            != max(if(attribution_agent_instance_id = '', NULL, attribution_agent_instance_id)))
-       AND ({agent:String} = '' OR countIf(gen_ai_agent_name = {agent:String}) > 0)
+    HAVING ({agent:String} = '' OR countIf(gen_ai_agent_name = {agent:String}) > 0)
 
     UNION ALL
     -- The user whom an application knows, and the human principal who is claimed.
