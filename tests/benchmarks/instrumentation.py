@@ -2,9 +2,12 @@
 
 `python -m tests.benchmarks.instrumentation`
 
-Each subject runs in processes of its own, in turns; OpenInference is the other one. A run is an agent of
-LangGraph's, or of the OpenAI Agents SDK's, with an offline model that calls one tool: an agent's span and a
-tool's at least. Spans go to the SDK's batching processor and from there nowhere.
+Each subject runs in processes of its own; OpenInference is the other one. A run is an agent of LangGraph's,
+or of the OpenAI Agents SDK's, with an offline model that calls one tool: an agent's span and a tool's at
+least. Spans go to the SDK's batching processor and from there nowhere, and each turn pays for all of its own.
+
+What is added is a tenth of a run, and a busy machine drifts by more than that within a second. So the
+subjects' processes stand side by side and take short turns, and only turns next to each other are compared.
 """
 
 from __future__ import annotations
@@ -16,13 +19,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
 SUBJECTS = ("nothing", "whodid", "openinference")
 FRAMEWORKS = ("langgraph", "openai_agents")
 WARM_UP_RUNS = 30
+TURN_RUNS = 20
 IMPORTS = {
     "opentelemetry.sdk.trace": "import opentelemetry.sdk.trace",
     "whodid.instrumentation": "import whodid.instrumentation",
@@ -33,14 +38,15 @@ IMPORTS = {
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=300, help="agent runs a process")
-    parser.add_argument("--rounds", type=int, default=5, help="processes a subject")
+    parser.add_argument("--runs", type=int, default=300, help="agent runs a process, in turns of 20")
+    parser.add_argument("--rounds", type=int, default=5, help="times that the processes are started")
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--only", choices=FRAMEWORKS, help="agents of one framework")
     parser.add_argument("--subject", choices=SUBJECTS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.subject is not None:
-        print(json.dumps(measure(options.subject, options.only, options.runs)))
+        for figures in measure(options.subject, options.only, sys.stdin):
+            print(json.dumps(figures), flush=True)
         return 0
     chosen = [options.only] if options.only else FRAMEWORKS
     runs = {name: side_by_side(name, options.rounds, options.runs) for name in chosen}
@@ -52,20 +58,37 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def side_by_side(framework: str, rounds: int, runs: int) -> dict[str, dict[str, float]]:
-    """By subject: CPU microseconds a run, what it adds to nothing, spans a run; medians over the rounds."""
+    """By subject: CPU microseconds a run, what it adds to nothing, spans a run; medians over all turns."""
     found: dict[str, list[dict[str, float]]] = {subject: [] for subject in SUBJECTS}
     for _ in range(rounds):
-        for subject in SUBJECTS:
-            one = ["--only", framework, "--subject", subject, "--runs", str(runs)]
-            command = [sys.executable, "-m", __spec__.name, *one]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            found[subject].append(json.loads(done.stdout))
-    base = statistics.median(each["run_us"] for each in found["nothing"])
+        with ExitStack() as stack:
+            processes = {subject: stack.enter_context(started(framework, subject)) for subject in SUBJECTS}
+            for _ in range(-(-runs // TURN_RUNS)):
+                for subject, process in processes.items():
+                    found[subject].append(turn(process))
+    bare = found["nothing"]
     figures: dict[str, dict[str, float]] = {}
-    for subject, each in found.items():
-        run_us = statistics.median(one["run_us"] for one in each)
-        figures[subject] = {"run_us": run_us, "added_us": run_us - base, "spans": each[0]["spans"]}
+    for subject, turns in found.items():
+        added_us = statistics.median(
+            one["run_us"] - base["run_us"] for one, base in zip(turns, bare, strict=True)
+        )
+        run_us = statistics.median(one["run_us"] for one in turns)
+        figures[subject] = {"run_us": run_us, "added_us": added_us, "spans": turns[0]["spans"]}
     return figures
+
+
+def started(framework: str, subject: str) -> subprocess.Popen[str]:
+    """A process of one subject's, which makes a turn for each line that it reads."""
+    command = [sys.executable, "-m", __spec__.name, "--only", framework, "--subject", subject]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def turn(process: subprocess.Popen[str]) -> dict[str, float]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return json.loads(process.stdout.readline())
 
 
 def imports(rounds: int) -> dict[str, float]:
@@ -83,8 +106,8 @@ def import_ms(statement: str, rounds: int) -> float:
     return min(times_s) * 1000
 
 
-def measure(subject: str, framework: str, runs: int) -> dict[str, float]:
-    """In a process of its own: the CPU time of one run, all threads together; the median of the runs."""
+def measure(subject: str, framework: str, turns: Iterable[object]) -> Iterator[dict[str, float]]:
+    """In a process of its own: the CPU time of a run, all threads and the export together, turn by turn."""
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -102,21 +125,24 @@ def measure(subject: str, framework: str, runs: int) -> dict[str, float]:
     from whodid.instrumentation import attribution
 
     run = langgraph_agent() if framework == "langgraph" else openai_agent(quiet=subject != "openinference")
-    times_s: list[float] = []
-    for number in range(WARM_UP_RUNS + runs):
-        start_s = time.process_time()
-        if subject == "whodid":
-            with attribution(principal="alice", principal_type="human", initiator="alice", task=f"t{number}"):
+
+    def several(runs: int) -> None:
+        for number in range(runs):
+            if subject == "whodid":
+                task = f"t{number}"
+                with attribution(principal="alice", principal_type="human", initiator="alice", task=task):
+                    answer = run()
+            else:
                 answer = run()
-        else:
-            answer = run()
-        times_s.append(time.process_time() - start_s)
-        assert answer == "done"
-    provider.force_flush()
-    return {
-        "run_us": statistics.median(times_s[WARM_UP_RUNS:]) * 1e6,
-        "spans": exporter.count / (WARM_UP_RUNS + runs),
-    }
+            assert answer == "done"
+        provider.force_flush()
+
+    several(WARM_UP_RUNS)
+    for _ in turns:
+        before, start_s = exporter.count, time.process_time()
+        several(TURN_RUNS)
+        spent_s = time.process_time() - start_s
+        yield {"run_us": spent_s / TURN_RUNS * 1e6, "spans": (exporter.count - before) / TURN_RUNS}
 
 
 def theirs(framework: str) -> Any:
