@@ -50,6 +50,17 @@ def test_a_hand_off_makes_the_chain_longer_and_stands_beside_the_first(recorded:
     assert parent.span_id == request.get_span_context().span_id
 
 
+def test_a_block_that_is_dropped_ends_its_span_without_an_error(recorded: Recorded) -> None:
+    before = current()
+    block = core.agent_start("support", adapter="test").running()
+    block.__enter__()
+    assert current().agent_name == "support"
+    del block
+    gc.collect()
+    assert current() == before
+    assert recorded.one("invoke_agent support").status.status_code is StatusCode.UNSET
+
+
 def test_a_hand_off_with_nothing_around_stays_in_its_trace(recorded: Recorded) -> None:
     core.agent_start("triage", adapter="test").handoff("refunds").finish()
     first, second = recorded.one("invoke_agent triage"), recorded.one("invoke_agent refunds")

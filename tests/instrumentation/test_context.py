@@ -38,7 +38,12 @@ def test_it_cannot_be_changed() -> None:
 def test_a_changed_copy_is_rendered_anew() -> None:
     value = Attribution(principal_id="alice")
     assert value.attributes is value.attributes
-    assert replace(value, principal_id="bob").attributes == {"attribution.principal.id": "bob"}
+    for changed in (value.changed(principal_id="bob"), replace(value, principal_id="bob")):
+        assert changed.attributes == {"attribution.principal.id": "bob"}
+        assert changed == Attribution(principal_id="bob")
+    assert value.principal_id == "alice"
+    with pytest.raises(TypeError, match="_attributes"):
+        value.changed(_attributes={})
 
 
 def test_an_agent_makes_the_chain_longer_and_leaves_the_action() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -108,18 +108,15 @@ class Action:
         """The action's own span; an invalid one before it starts, and where the framework makes it."""
         return INVALID_SPAN if self._scope is None else self._scope.span
 
-    @contextmanager
     def executing(
         self, control_flow: tuple[type[BaseException], ...] = (), *, native: bool = False
-    ) -> Generator[Scope, None, None]:
+    ) -> AbstractContextManager[Scope]:
         """The tool at work in this block, in sync and async code alike.
 
         `control_flow`: exceptions by which the framework pauses or diverts, which are no failures. `native`:
         as for `start`.
         """
-        scope = self.start(native=native)
-        with scope.running(control_flow):
-            yield scope
+        return self.start(native=native).running(control_flow)
 
     def did_not_run(self) -> None:
         """It was started, and then its framework kept it from running: its span is never sent."""
@@ -192,7 +189,7 @@ def in_action(tool_name: str | None = None) -> bool:
     return tool_name is None or not known.remote or known.tool_name in (None, tool_name)
 
 
-def running(context: Context | None = None) -> Action | None:
+def at_work(context: Context | None = None) -> Action | None:
     """The action of this process that is at work in a Context, the current one if None."""
     action = get_value(ACTION_KEY, context)
     known = isinstance(action, Action) and action.attribution.action_id == current(context).action_id
@@ -260,8 +257,7 @@ def _new_action(call: ToolCall, base: Attribution, frozen: Frozen | None) -> Att
     if frozen is not None:
         approval = approvals.ledger.use((base.task_id, call.call_id, frozen.hash), datetime.now(UTC))
     said = effects.declared(call.tool)
-    return replace(
-        base,
+    return base.changed(
         action_id=uuid.uuid4().hex,
         action_mode=_mode(base, approval),
         action_effect=call.effect or said.effect,
@@ -320,8 +316,7 @@ def _ask(
     request = guard.request_for(acting, call.name, frozen)
     decision = guard.decide(engine, request)
     enforced = guard.enforcement(decision)
-    decided = replace(
-        acting,
+    decided = acting.changed(
         decision_id=uuid.uuid4().hex,
         decision_outcome=decision.outcome.value,
         enforcement=enforced.value,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from opentelemetry.context import Context, get_current
@@ -60,7 +59,7 @@ def agent_start(
     context = get_current() if parent is None else parent
     attribution = current(context)
     if conversation_id is not None:
-        attribution = replace(attribution, conversation_id=conversation_id)
+        attribution = attribution.changed(conversation_id=conversation_id)
     return _start(
         name,
         attribution,

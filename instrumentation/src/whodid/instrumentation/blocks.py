@@ -8,14 +8,19 @@ import logging
 import uuid
 from collections.abc import Callable
 from contextvars import Token
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, TypeVar, cast
 
 from opentelemetry.context import Context, attach, detach, get_current
 
 from whodid.instrumentation import settings
-from whodid.instrumentation.context import Attribution, Credential, current, with_attribution
+from whodid.instrumentation.context import (
+    NOTHING_KNOWN,
+    Attribution,
+    Credential,
+    current,
+    with_attribution,
+)
 from whodid.instrumentation.digest import sha256_text
 from whodid.instrumentation.streams import ContextAsyncIterator, ContextIterator, Finish, attached
 
@@ -70,11 +75,11 @@ def derive(
         "credential": credential,
     }
     changes |= {name: value for name, value in others.items() if value is not None}
-    return replace(base, **{name: _bounded(name, value) for name, value in changes.items()})
+    return base.changed(**{name: _bounded(name, value) for name, value in changes.items()})
 
 
 def _for_another(base: Attribution) -> Attribution:
-    return Attribution(
+    return NOTHING_KNOWN.changed(
         initiator_type=base.initiator_type,
         initiator_id=base.initiator_id,
         task_id=base.task_id,

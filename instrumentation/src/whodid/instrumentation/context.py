@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, Self
@@ -29,7 +29,7 @@ def rfc3339(moment: datetime | str | None) -> str | None:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Credential:
     """What is known about a credential, never the secret itself. Times are RFC 3339 in UTC."""
 
@@ -144,9 +144,12 @@ _NO_ACTION: Final[Mapping[str, Any]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Attribution:
-    """Who acts, for whom, why, and in which action. What is `None` (or an empty chain) is not known."""
+    """Who acts, for whom, why, and in which action. What is `None` (or an empty chain) is not known.
+
+    Without slots: a changed one is then the copy of a dict.
+    """
 
     initiator_type: str | None = None
     initiator_id: str | None = None
@@ -195,24 +198,34 @@ class Attribution:
         """The span attributes that this value stands for; rendered once, because stamping is hot."""
         rendered = self._attributes
         if rendered is None:
-            found = _render(self, ATTRIBUTES)
+            found = _render(vars(self), ATTRIBUTES)
             if self.credential is not None:
-                found.update(_render(self.credential, CREDENTIAL_ATTRIBUTES))
+                found.update(_render(vars(self.credential), CREDENTIAL_ATTRIBUTES))
             rendered = MappingProxyType(found)
             object.__setattr__(self, "_attributes", rendered)
         return rendered
 
+    def changed(self, **changes: Any) -> Attribution:
+        """The same with these fields changed; `replace` would set each of them anew, for every call."""
+        if not changes.keys() <= _FIELDS:
+            raise TypeError(f"no such field: {', '.join(sorted(changes.keys() - _FIELDS))}")
+        values = vars(self).copy()
+        values.update(changes)
+        values["_attributes"] = None
+        made = object.__new__(Attribution)
+        object.__setattr__(made, "__dict__", values)
+        return made
+
     def without_action(self) -> Attribution:
         """The same outside of any action."""
-        return self if self.action_id is None else replace(self, **_NO_ACTION)
+        return self if self.action_id is None else self.changed(**_NO_ACTION)
 
     def with_agent(self, name: str, *, instance_id: str, version: str | None = None) -> Attribution:
         """The same with this agent acting: the chain one longer, outside of any action."""
         broken = not self.chain and self.agent_name is not None
         chain = () if broken or len(self.chain) >= MAX_CHAIN_ITEMS else (*self.chain, name)
         callers = ("identity_id", "identity_type", "identity_issuer", "credential") if self.remote else ()
-        return replace(
-            self,
+        return self.changed(
             **_NO_ACTION,
             **dict.fromkeys(callers),
             chain=chain,
@@ -223,10 +236,13 @@ class Attribution:
         )
 
 
-def _render(source: object, table: tuple[tuple[str, str], ...]) -> dict[str, AttributeValue]:
+_FIELDS: Final = frozenset(each.name for each in fields(Attribution) if each.init)
+
+
+def _render(values: Mapping[str, Any], table: tuple[tuple[str, str], ...]) -> dict[str, AttributeValue]:
     found: dict[str, AttributeValue] = {}
     for attribute, name in table:
-        value: Any = getattr(source, attribute)
+        value = values[attribute]
         if value is None or value == ():
             continue
         # str() makes a plain string of an enum member, which is all that an exporter has to know.

@@ -10,6 +10,7 @@ from whodid.instrumentation.actions import (
     ToolCall,
     approval_requested,
     approval_resolved,
+    at_work,
     in_action,
     tool_call,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "agent_stream",
     "approval_requested",
     "approval_resolved",
+    "at_work",
     "credential_issued",
     "in_action",
     "in_agent",

@@ -35,20 +35,18 @@ def sha256_text(text: str) -> str:
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+_CANONICAL: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=True
+)
+
+
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no white space; numbers as Python writes them.
 
     Raises CannotFreezeError for what JSON does not have: other objects, NaN, keys that are not text, cycles.
     """
     try:
-        return json.dumps(
-            value,
-            sort_keys=True,
-            separators=(",", ":"),
-            ensure_ascii=False,
-            allow_nan=False,
-            check_circular=True,
-        )
+        return _CANONICAL.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise CannotFreezeError(type(error).__name__) from error
 

@@ -6,7 +6,7 @@ import functools
 import inspect
 import string
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 from opentelemetry.trace import get_current_span
@@ -146,14 +146,14 @@ def _saying(
     }
     span = get_current_span()
     if known.action_id is None or not span.is_recording():
-        return attached(with_attribution(replace(known, **told) if known.action_id else known))
+        return attached(with_attribution(known.changed(**told) if known.action_id else known))
     attributes = {
         names.ATTRIBUTION_ACTION_EFFECT: told["action_effect"],
         names.ATTRIBUTION_RESOURCE_TYPE: told["resource_type"],
         names.ATTRIBUTION_RESOURCE_ID: told["resource_id"],
     }
     span.set_attributes({name: value for name, value in attributes.items() if value is not None})
-    return attached(with_attribution(replace(known, **told)))
+    return attached(with_attribution(known.changed(**told)))
 
 
 def _marks(tool: Any) -> Iterator[Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, MutableMapping
-from dataclasses import replace
 from typing import Any, Final
 
 from opentelemetry import context as otel_context
@@ -85,7 +84,7 @@ def arrive(headers: Mapping[str, str], peer: str | None) -> Context:
     said = baggage.extract(headers) or NOTHING_KNOWN
     correlation = headers.get(CORRELATION_HEADER)
     if said.correlation_id is None and correlation and len(correlation) <= MAX_VALUE_CHARS:
-        said = replace(said, correlation_id=correlation)
+        said = said.changed(correlation_id=correlation)
     if not get_current_span(context).get_span_context().is_valid:
         context = _propagator.extract(headers, context)
     return with_attribution(said, context)

@@ -6,7 +6,6 @@ Prompts and answers are not looked at. A key is known by its fingerprint, so a s
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 from opentelemetry.trace import SpanKind, get_current_span
@@ -38,7 +37,7 @@ def start(adapter: str, provider: str, model: Any, credential: Credential | None
             around.set_attribute(names.ATTRIBUTION_CREDENTIAL_TYPE, API_KEY)
         return None
     known = current()
-    used = known if credential is None else replace(known, credential=credential)
+    used = known if credential is None else known.changed(credential=credential)
     name = str(model) if model else "unknown"
     attributes: dict[str, Any] = {
         names.GEN_AI_OPERATION_NAME: CHAT,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import uuid
-from dataclasses import replace
 
 from whodid.instrumentation import settings
 from whodid.instrumentation.context import Attribution
@@ -34,8 +33,7 @@ def with_identity(attribution: Attribution) -> Attribution:
     configured = settings.current()
     if configured.agent_identity is None or attribution.identity_id is not None:
         return attribution
-    return replace(
-        attribution,
+    return attribution.changed(
         identity_id=configured.agent_identity,
         identity_type=configured.agent_identity_type,
         identity_issuer=configured.agent_identity_issuer,

@@ -255,7 +255,7 @@ def _key(*args: Any, **kwargs: Any) -> Any:
 
 def _span() -> Span:
     """The action's own span, where it is ours and at work; the current one elsewhere."""
-    action = actions.running()
+    action = actions.at_work()
     own = None if action is None else action.span
     return own if own is not None and own.is_recording() else get_current_span()
 

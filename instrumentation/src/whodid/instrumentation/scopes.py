@@ -8,8 +8,9 @@ import os
 import threading
 import traceback
 import weakref
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from opentelemetry import trace
@@ -157,21 +158,12 @@ class Scope:
             self._open = False
         _at_work.discard(self)
 
-    @contextmanager
-    def running(self, control_flow: tuple[type[BaseException], ...] = ()) -> Generator[None, None, None]:
+    def running(self, control_flow: tuple[type[BaseException], ...] = ()) -> AbstractContextManager[Scope]:
         """Current for a block, and ended with it.
 
         `control_flow`: exceptions by which the framework pauses or diverts, which are no failures.
         """
-        try:
-            with attached(self.context):
-                yield
-        except BaseException as error:
-            diverted = isinstance(error, (GeneratorExit, *control_flow))
-            self.finish(None if diverted else error)
-            raise
-        else:
-            self.finish()
+        return _Running(self, control_flow)
 
     def iterate(self, make: Callable[[], Iterator[T]]) -> ContextIterator[T]:
         """Run the iterator that `make` gives inside this scope, which ends when it does or is dropped."""
@@ -180,6 +172,40 @@ class Scope:
     def aiterate(self, make: Callable[[], AsyncIterator[T]]) -> ContextAsyncIterator[T]:
         """The same for an async iterator."""
         return ContextAsyncIterator(make, lambda: (self.context, self.finish))
+
+
+class _Running:
+    """The block of a scope at work."""
+
+    __slots__ = ("_block", "_control_flow", "_scope")
+
+    def __init__(self, scope: Scope, control_flow: tuple[type[BaseException], ...]) -> None:
+        self._scope = scope
+        self._control_flow = control_flow
+        self._block: attached | None = None
+
+    def __enter__(self) -> Scope:
+        block = attached(self._scope.context)
+        block.__enter__()
+        self._block = block
+        return self._scope
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        block, self._block = self._block, None
+        if block is None:
+            return
+        block.__exit__(kind, error, traceback)
+        diverted = kind is not None and issubclass(kind, (GeneratorExit, *self._control_flow))
+        self._scope.finish(None if diverted else error)
+
+    def __del__(self) -> None:
+        """Whoever held the block open dropped it. That is no failure, but the work is over."""
+        self.__exit__(GeneratorExit, None, None)
 
 
 _at_work: Final[weakref.WeakSet[Scope]] = weakref.WeakSet()

@@ -7,8 +7,8 @@ one user would leak into another's task. So the Context is attached for one `__n
 from __future__ import annotations
 
 import weakref
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import TracebackType
 from typing import Any, TypeVar
 
 from opentelemetry.context import Context, attach, detach, get_current
@@ -20,22 +20,27 @@ Open = Callable[[], tuple[Context, Finish]]
 """Called at the first step: gives the Context of the steps, and what to call once at the end."""
 
 
-@contextmanager
-def attached(context: Context) -> Generator[None, None, None]:
+class attached:  # noqa: N801 reads as the function that it is used as
     """Make a Context the current one for a block that does not yield to others' contexts."""
-    token = attach(context)
-    try:
-        yield
-    except GeneratorExit:
+
+    # A class, since a generator's machinery costs more than the block does.
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        self._token = attach(self._context)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         # A coroutine collected in the middle of an await ends in a foreign context, whose state is not ours.
-        if get_current() is context:
-            detach(token)
-        raise
-    except BaseException:
-        detach(token)
-        raise
-    else:
-        detach(token)
+        if kind is None or not issubclass(kind, GeneratorExit) or get_current() is self._context:
+            detach(self._token)
 
 
 class _Steps:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from contextvars import Context as ContextVariables
+from functools import partial
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from opentelemetry.context import Context, get_current
 
@@ -86,9 +88,16 @@ class Carried:
 
 def _to_thread(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     context = get_current()
-    if not args or not context:
+    if not args or not context or _brings_its_own(args[0]):
         return wrapped(*args, **kwargs)
     return wrapped(InContext(args[0], context), *args[1:], **kwargs)
+
+
+def _brings_its_own(function: Any) -> bool:
+    """A call that `asyncio.to_thread` hands over: it runs in a copy of its caller's context variables."""
+    return isinstance(function, partial) and isinstance(
+        getattr(cast("partial[Any]", function).func, "__self__", None), ContextVariables
+    )
 
 
 def _to_process(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

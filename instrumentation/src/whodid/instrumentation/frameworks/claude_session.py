@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from opentelemetry.context import Context, get_current
@@ -226,7 +225,7 @@ class Session:
         context = action.start().context
         TraceContextTextMapPropagator().inject(meta, context)
         # To its server the tool is called as there.
-        baggage.inject(meta, replace(current(context), tool_name=parameters.get("name")))
+        baggage.inject(meta, current(context).changed(tool_name=parameters.get("name")))
         return {**message, "params": {**parameters, "_meta": meta}}
 
     def listed(self, server: str, answer: Any) -> None:

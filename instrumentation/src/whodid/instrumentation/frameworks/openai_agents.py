@@ -10,7 +10,7 @@ from typing import Any, Final
 from opentelemetry.context import get_value, set_value
 
 from whodid.instrumentation import frameworks
-from whodid.instrumentation.core import Action, ToolCall, approval_resolved
+from whodid.instrumentation.core import ToolCall, approval_resolved, at_work
 from whodid.instrumentation.frameworks.openai_runs import (
     ADAPTER,
     agent_span,
@@ -22,7 +22,6 @@ from whodid.instrumentation.frameworks.openai_runs import (
 from whodid.instrumentation.frameworks.seam import argument, decide, quietly
 from whodid.instrumentation.streams import attached
 
-_ACTION: Final = "whodid.openai_agents.action"
 _ANSWERING: Final = "whodid.openai_agents.answering"
 
 
@@ -77,7 +76,7 @@ def _invoke(denied: Callable[[str], Any]) -> frameworks.Wrapper:
             return await wrapped(*args, **kwargs)
         if action.denial is not None:
             return denied(action.denial)
-        with action.executing(), attached(set_value(_ACTION, action)):
+        with action.executing():
             result = await wrapped(*args, **kwargs)
             action.result(getattr(result, "output", result))
             return result
@@ -102,13 +101,9 @@ def _call(tool: Any, context: Any, arguments: str) -> ToolCall:
 
 async def _failed(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The SDK makes a text for the model of a tool's exception, which is then seen nowhere else."""
-    action = get_value(_ACTION)
+    action = at_work()
     call_id = getattr(kwargs.get("context"), "tool_call_id", None)
-    if (
-        isinstance(action, Action)
-        and action.call.call_id == call_id
-        and (error := kwargs.get("error")) is not None
-    ):
+    if action is not None and action.call.call_id == call_id and (error := kwargs.get("error")) is not None:
         action.failed(error)
     return await wrapped(*args, **kwargs)
 

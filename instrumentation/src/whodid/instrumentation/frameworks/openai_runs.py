@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, Final
 
 import wrapt
@@ -55,7 +54,7 @@ class _Run:
             return None
         parent = get_current()
         if self.came_by:
-            parent = with_attribution(replace(current(), chain=self.came_by[:-1]))
+            parent = with_attribution(current().changed(chain=self.came_by[:-1]))
         self.agent, self.is_ahead = agent_start(self.goes_on_with, adapter=ADAPTER, parent=parent), True
         return self.agent
 
@@ -65,7 +64,7 @@ def _enter(kwargs: dict[str, Any], given: Any) -> Context:
     conversation_id = kwargs.get("conversation_id")
     attribution = current()
     if conversation_id is not None:
-        attribution = replace(attribution, conversation_id=str(conversation_id))
+        attribution = attribution.changed(conversation_id=str(conversation_id))
     run = _Run(attribution.chain)
     # Input is a text, a list, or the state of a run that stopped.
     if (agent := getattr(given, "_current_agent", None)) is not None:
@@ -81,8 +80,7 @@ def _came_by(attribution: Attribution, state: Any) -> _Chain | None:
     return None
 
 
-@contextmanager
-def _going_on() -> Generator[None]:
+def _going_on() -> AbstractContextManager[Any]:
     """A run that goes on is its agent's from the start.
 
     Versions differ in whether they begin the agent's span before or after the calls that waited.
@@ -91,11 +89,7 @@ def _going_on() -> Generator[None]:
     agent = (
         quietly(ADAPTER, "an agent's span could not be started", run.go_on) if isinstance(run, _Run) else None
     )
-    if agent is None:
-        yield
-        return
-    with agent.running():
-        yield
+    return nullcontext() if agent is None else agent.running()
 
 
 async def run(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
