@@ -15,8 +15,8 @@ from whodid.processor import pipeline, settings
 from whodid.processor.access import tokens
 from whodid.processor.access.viewer import Kind, Role
 from whodid.processor.access.wiring import Access
+from whodid.processor.application import application
 from whodid.processor.health import Health
-from whodid.processor.service import application
 from whodid.store import Store
 
 TENANTS = ("acme", "umbrella")

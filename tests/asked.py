@@ -11,8 +11,8 @@ from starlette.applications import Starlette
 from tests.spans import Sent, attribution, request
 from whodid.processor import pipeline, settings
 from whodid.processor.access.wiring import Access
+from whodid.processor.application import application
 from whodid.processor.health import Health
-from whodid.processor.service import application
 from whodid.store import Store
 
 HOSTILE = "=cmd|'/c calc'!A1\x1b[2J\u202e<script>"

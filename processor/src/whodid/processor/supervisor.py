@@ -8,23 +8,26 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from whodid.processor import adoption, health, ports, service, storage, web, worker
+from whodid.processor import adoption, health, notices, ports, storage, web, worker
 from whodid.processor.access.relay import Relay
 from whodid.processor.access.wiring import Access
 from whodid.processor.announcement import announced
+from whodid.processor.application import application
 from whodid.processor.errors import WhodidError
 from whodid.processor.health import Health
 from whodid.processor.lock import DataLock
+from whodid.processor.signals import stop_on_signal
 from whodid.processor.stages.decode import warm_up
 from whodid.processor.telemetry import unobserved
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Generator
 
+    from whodid.processor.notices import Say
     from whodid.processor.settings import Settings
     from whodid.store import Store
 
@@ -34,8 +37,6 @@ STEADY_AFTER_S = 60.0
 ANSWER_TIMEOUT_S = 2.0
 # Beyond the time that a worker may drain: it also answers the requests that it has in hand.
 END_TIMEOUT_S = 15.0
-
-Say = Callable[[str], None]
 
 
 async def run(settings: Settings, say: Say) -> None:
@@ -54,7 +55,7 @@ async def run(settings: Settings, say: Say) -> None:
         for each in workers:
             each.signal(signal.SIGKILL)
 
-    stop = service.stop_on_signal(say, at_once=kill)
+    stop = stop_on_signal(say, at_once=kill)
     with unobserved(), DataLock(settings.data_dir) as lock, _held(settings) as sockets:
         await asyncio.to_thread(warm_up)  # once, before the workers would each do it
         store = await asyncio.to_thread(storage.opened, settings)
@@ -84,7 +85,7 @@ async def _serve(
     grpc_socket, http_socket, api_socket = sockets
     grpc_port = ports.port_of(grpc_socket)
     relay = Relay(settings.receiver, ports.port_of(http_socket))
-    app = service.application(settings, store, ask, Access(settings, relay.accept, say))
+    app = application(settings, store, ask, Access(settings, relay.accept, say))
     async with web.serving(app, api_socket, max_connections=settings.api.max_connections):
         runs = [asyncio.create_task(each.run()) for each in workers]
         ready = asyncio.gather(*(each.ready.wait() for each in workers))
@@ -94,9 +95,9 @@ async def _serve(
         for done in (each for each in runs if each.done()):
             ready.cancel()
             done.result()  # a worker that cannot start: its error is ours
-        with announced(settings.data_dir, service.announcement(settings, grpc_port, api_socket)):
+        with announced(settings.data_dir, notices.announcement(settings, grpc_port, api_socket)):
             if not stop.is_set():
-                say(service.report(settings, store, await ask(), grpc_port, (http_socket, api_socket)))
+                say(notices.report(settings, store, await ask(), grpc_port, (http_socket, api_socket)))
             await stop.wait()
         ready.cancel()
         for each in workers:
@@ -113,8 +114,8 @@ def _sum_up(workers: list[_Worker], say: Say) -> None:
             f"{state.stored_spans} spans stored, {state.spool_bytes} bytes left, "
             f"restarted {each.restart_count} times"
         )
-    say(service.end(sum(each.last.spool_bytes for each in workers)))
-    say(service.found(health.total(each.in_all for each in workers).findings))
+    say(notices.end(sum(each.last.spool_bytes for each in workers)))
+    say(notices.found(health.total(each.in_all for each in workers).findings))
 
 
 @contextlib.contextmanager

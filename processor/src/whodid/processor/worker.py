@@ -17,11 +17,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from whodid.processor import ports, service, storage
+from whodid.processor import ports, storage
 from whodid.processor.errors import WhodidError
 from whodid.processor.ingest import Ingest
 from whodid.processor.lock import DataLock
 from whodid.processor.settings import Settings
+from whodid.processor.signals import stop_on_signal
 from whodid.processor.telemetry import unobserved
 
 MAX_LINE_BYTES = 1024 * 1024
@@ -55,7 +56,7 @@ async def _answer(questions: asyncio.StreamReader, ingest: Ingest, stop: asyncio
 
 
 async def _run() -> None:
-    stop = service.stop_on_signal(lambda _text: None)
+    stop = stop_on_signal(lambda _text: None)
     questions = await _stdin()
     first: dict[str, Any] = json.loads(await questions.readline())
     document: dict[str, Any] = first["settings"]
