@@ -14,8 +14,9 @@ from tests.spans import Sent, attribution
 from whodid.semconv import attributes as attr
 from whodid.semconv.values import EvidenceLevel
 from whodid.store import Store
+from whodid.store.questions.action_filters import ActionsParameters, Became
 from whodid.store.questions.action_search import MARGIN
-from whodid.store.questions.actions import QUESTION, Actions, ActionsParameters, Became
+from whodid.store.questions.actions import QUESTION, Actions
 from whodid.store.questions.cursor import CursorError
 
 Put = Callable[..., None]

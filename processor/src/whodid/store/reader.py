@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from whodid.store.query_texts import query_text
-
-if TYPE_CHECKING:
-    from whodid.store.store import Store
 
 DEFAULT_TENANT = ""
 """The tenant of spans that were received without one."""
@@ -34,6 +31,27 @@ class Limits:
         }
 
 
+class Asked(Protocol):
+    """What answers the queries: the store."""
+
+    @property
+    def database(self) -> str:
+        """Where the tables are."""
+        ...
+
+    def select(
+        self, text: str, parameters: Mapping[str, Any], settings: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """The rows of a query with typed parameters (`{name:Type}`)."""
+        ...
+
+    def query(
+        self, text: str, parameters: Mapping[str, Any], settings: Mapping[str, Any]
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The names and rows of a statement that somebody wrote by hand."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A query as it was run."""
@@ -51,7 +69,7 @@ class Reader:
     Not for several threads at once: it belongs to one question that is being asked.
     """
 
-    store: Store
+    store: Asked
     tenant: str = DEFAULT_TENANT
     limits: Limits = Limits()
     statements: list[Statement] = field(default_factory=list[Statement])

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whodid.dashboards.pages.account import account
-from whodid.dashboards.pages.page import Given, Page, Panel
+from whodid.dashboards.pages.look import Given
+from whodid.dashboards.pages.page import Page, Panel
 from whodid.store.questions import QUESTIONS
 
 if TYPE_CHECKING:
     from whodid.dashboards.pages.links import Links
-    from whodid.dashboards.pages.page import Look
+    from whodid.dashboards.pages.look import Look
     from whodid.store.records import Answer, WhoRecord
 
 BEFORE_LIMIT = "50"

@@ -13,10 +13,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from whodid.dashboards.pages import live
-from whodid.dashboards.pages.asking import Asked, Asker
+from whodid.dashboards.pages.asked import Asked
+from whodid.dashboards.pages.asking import Asker
 from whodid.dashboards.pages.catalogue import PAGES
 from whodid.dashboards.pages.links import Links
-from whodid.dashboards.pages.page import OF_A_PANEL, Look, Page, Panel
+from whodid.dashboards.pages.look import OF_A_PANEL, Look
+from whodid.dashboards.pages.page import Page, Panel
 from whodid.dashboards.pages.rendering import STATIC, render
 from whodid.processor import api
 from whodid.processor.access import csrf, forms

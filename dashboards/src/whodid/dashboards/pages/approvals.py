@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from whodid.dashboards.pages.page import Given, Page, Panel
+from whodid.dashboards.pages.look import Given
+from whodid.dashboards.pages.page import Page, Panel
 from whodid.dashboards.pages.questions import fields
 from whodid.store.questions import QUESTIONS
 
 if TYPE_CHECKING:
-    from whodid.dashboards.pages.page import Look
+    from whodid.dashboards.pages.look import Look
 
 QUESTION = QUESTIONS["approvals"]
 SINCE = "24h"

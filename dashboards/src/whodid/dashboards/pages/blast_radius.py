@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from whodid.dashboards.pages.page import Given, Page, Panel
+from whodid.dashboards.pages.look import Given
+from whodid.dashboards.pages.page import Page, Panel
 from whodid.store.questions import QUESTIONS
 from whodid.store.questions.blast_radius import Start
 
 if TYPE_CHECKING:
     from whodid.dashboards.pages.links import Links
-    from whodid.dashboards.pages.page import Look
+    from whodid.dashboards.pages.look import Look
     from whodid.store.questions.blast_radius import BlastRadius, Edge, Node
 
 SINCE = "7d"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from whodid.dashboards.pages.page import Given, Page, Panel
+from whodid.dashboards.pages.look import Given
+from whodid.dashboards.pages.page import Page, Panel
 from whodid.dashboards.pages.questions import fields
 from whodid.processor.access import csrf
 from whodid.store.questions import QUESTIONS
 
 if TYPE_CHECKING:
-    from whodid.dashboards.pages.page import Ask, Look
+    from whodid.dashboards.pages.look import Look
+    from whodid.dashboards.pages.page import Ask
 
 QUESTION = QUESTIONS["decisions"]
 SINCE = "6h"

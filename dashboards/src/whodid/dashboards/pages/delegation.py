@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from whodid.dashboards.pages.page import Given, Page, Panel
+from whodid.dashboards.pages.look import Given
+from whodid.dashboards.pages.page import Page, Panel
 from whodid.semconv.values import EvidenceLevel
 from whodid.store.questions import QUESTIONS
 from whodid.store.questions.ancestry import How
 
 if TYPE_CHECKING:
     from whodid.dashboards.pages.links import Links
-    from whodid.dashboards.pages.page import Ask, Look
+    from whodid.dashboards.pages.look import Look
+    from whodid.dashboards.pages.page import Ask
     from whodid.store.questions.blast_radius import BlastRadius, Edge
     from whodid.store.questions.chain import ChainRecord, Link
     from whodid.store.records import Answer, WhoRecord

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from whodid.dashboards.pages.blast_radius import by_kind
 from whodid.dashboards.pages.links import ENTITIES
-from whodid.dashboards.pages.page import Given, Page, Panel
+from whodid.dashboards.pages.look import Given
+from whodid.dashboards.pages.page import Page, Panel
 from whodid.semconv.registry import RULES
 from whodid.store.questions import QUESTIONS
 from whodid.store.questions.autonomy import Basis
@@ -14,7 +15,7 @@ from whodid.store.questions.autonomy import Basis
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from whodid.dashboards.pages.page import Look
+    from whodid.dashboards.pages.look import Look
 
 _LONG, _DAY = "30d", "24h"
 _SINCE = {"principal": _LONG, "credential": _LONG, "session": _LONG}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from whodid.dashboards.pages.page import Given, Page, Panel
+from whodid.dashboards.pages.look import Given
+from whodid.dashboards.pages.page import Page, Panel
 from whodid.dashboards.pages.questions import fields
 from whodid.store.questions import QUESTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from whodid.dashboards.pages.page import Look
+    from whodid.dashboards.pages.look import Look
 
 QUESTION = QUESTIONS["findings"]
 SINCE = "7d"

@@ -12,9 +12,10 @@ from whodid.store.questions import QUESTIONS, AmbiguousIdError, UnknownIdError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from whodid.dashboards.pages.asking import Asked
+    from whodid.dashboards.pages.asked import Asked
     from whodid.dashboards.pages.links import Links
-    from whodid.dashboards.pages.page import Ask, Given
+    from whodid.dashboards.pages.look import Given
+    from whodid.dashboards.pages.page import Ask
     from whodid.processor.errors import WhodidError
     from whodid.store.questions.actions import Action
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whodid.dashboards.pages.page import Given, Page, Panel
+from whodid.dashboards.pages.look import Given
+from whodid.dashboards.pages.page import Page, Panel
 from whodid.store.questions import QUESTIONS
 
 if TYPE_CHECKING:
-    from whodid.dashboards.pages.page import Look
+    from whodid.dashboards.pages.look import Look
 
 
 def _over_time(look: Look) -> Given:

@@ -14,7 +14,7 @@ from whodid.store.questions.asking import is_many, is_time
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-    from whodid.dashboards.pages.page import Given, Look
+    from whodid.dashboards.pages.look import Given, Look
     from whodid.store.questions import AnyQuestion
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from whodid.dashboards.pages.look import Given
 from whodid.dashboards.pages.meanings import Meanings, meanings
-from whodid.dashboards.pages.page import Given, Page, Panel
+from whodid.dashboards.pages.page import Page, Panel
 from whodid.dashboards.pages.questions import fields
 from whodid.store.questions import QUESTIONS
 from whodid.store.questions.question import MAX_ID_CHARACTERS
 
 if TYPE_CHECKING:
-    from whodid.dashboards.pages.page import Ask, Look
+    from whodid.dashboards.pages.look import Look
+    from whodid.dashboards.pages.page import Ask
     from whodid.store.questions.actions import Actions, Facet
 
 QUESTION = QUESTIONS["actions"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from whodid.dashboards.pages.page import Given, Page, Panel
+from whodid.dashboards.pages.look import Given
+from whodid.dashboards.pages.page import Page, Panel
 from whodid.processor.access.viewer import Role
 from whodid.semconv import attributes as attr
 from whodid.store.questions import QUESTIONS
 
 if TYPE_CHECKING:
-    from whodid.dashboards.pages.page import Look
+    from whodid.dashboards.pages.look import Look
     from whodid.store.questions.span import SpanRecord, StoredAttribute
 
 MAX_SHOWN = 200

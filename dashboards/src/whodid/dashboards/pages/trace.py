@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whodid.dashboards.pages.page import Given, Page, Panel
+from whodid.dashboards.pages.look import Given
+from whodid.dashboards.pages.page import Page, Panel
 from whodid.dashboards.pages.waterfall import MAX_ROWS, WIDTH, Waterfall, waterfall
 from whodid.store.questions import QUESTIONS
 
 if TYPE_CHECKING:
-    from whodid.dashboards.pages.page import Look
+    from whodid.dashboards.pages.look import Look
     from whodid.store.records import TraceRecord
 
 ONLY_ACTS = "acts"

@@ -14,7 +14,7 @@ from whodid.store.questions.id_times import EVERYWHERE, times_of
 from whodid.store.questions.spans import in_traces
 
 if TYPE_CHECKING:
-    from whodid.store.questions.actions import ActionsParameters
+    from whodid.store.questions.action_filters import ActionsParameters
     from whodid.store.reader import Reader
 
 Row = dict[str, Any]
