@@ -46,13 +46,13 @@ class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
 
 
 @contextlib.contextmanager
-def receiver() -> Generator[Receiver, None, None]:
-    """Listens on a free port of the loopback."""
+def receiver(address: str = "http://127.0.0.1:0") -> Generator[Receiver, None, None]:
+    """Listens on the loopback; on a free port, if none is given."""
     servicer = Receiver()
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
     generated: Any = trace_service_pb2_grpc  # without annotations
     generated.add_TraceServiceServicer_to_server(servicer, server)
-    servicer.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    servicer.endpoint = f"http://127.0.0.1:{server.add_insecure_port(address.removeprefix('http://'))}"
     server.start()
     try:
         yield servicer

@@ -18,6 +18,7 @@ from tests.agent_spans import Recorded
 from whodid.instrumentation import approver, attribution, core, guard, settings
 from whodid.instrumentation.cedar import CannotExpressError, CedarGuard, PolicyError, cedar_value
 from whodid.instrumentation.core import Action, ToolCall
+from whodid.instrumentation.policy import Decision, DecisionRequest, Guard
 
 Policy = Callable[..., None]
 
@@ -192,7 +193,7 @@ class Engine:
     def __init__(self, answer: Any) -> None:
         self.answer = answer
 
-    def decide(self, request: guard.DecisionRequest) -> guard.Decision:
+    def decide(self, request: DecisionRequest) -> Decision:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -204,7 +205,7 @@ class Engine:
 def test_an_engine_that_fails_or_says_nothing_known_denies(
     recorded: Recorded, caplog: pytest.LogCaptureFixture, answer: Any
 ) -> None:
-    guard.install(cast("guard.Guard", Engine(answer)))
+    guard.install(cast("Guard", Engine(answer)))
     assert not call("look").allowed
     said = recorded.said("evaluate_policy look")
     assert (said["attribution.policy.decision.outcome"], said["attribution.policy.engine.name"]) == (

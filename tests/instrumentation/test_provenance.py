@@ -23,7 +23,7 @@ from tests.adapters import for_user, said
 from tests.agent_spans import Recorded
 from tests.running import environment, service
 from whodid.instrumentation import caches, core
-from whodid.instrumentation.frameworks import Instrumentor
+from whodid.instrumentation.hooks import Hooks
 from whodid.instrumentation.provenance import Kept, Origin, cached
 from whodid.semconv import attributes as attr
 
@@ -63,7 +63,7 @@ def assert_made_for_alice_and_read_by_bob(recorded: Recorded) -> None:
 
 
 @contextmanager
-def hooked(name: str) -> Generator[Instrumentor]:
+def hooked(name: str) -> Generator[Hooks]:
     hooks = caches.load(name)
     hooks.install()
     try:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from whodid.instrumentation.blocks import attribution
     from whodid.instrumentation.context import Attribution, Credential, current
     from whodid.instrumentation.effects import tool_effect
-    from whodid.instrumentation.startup import flush, init
+    from whodid.instrumentation.provider import flush
+    from whodid.instrumentation.startup import init
 
 __all__ = ["Attribution", "Credential", "approver", "attribution", "current", "flush", "init", "tool_effect"]
 
@@ -20,7 +21,7 @@ _MODULES = {
     "approver": "approvals",
     "attribution": "blocks",
     "current": "context",
-    "flush": "startup",
+    "flush": "provider",
     "init": "startup",
     "tool_effect": "effects",
 }

@@ -19,6 +19,7 @@ from whodid.instrumentation import approvals, effects, ending, guard, process, s
 from whodid.instrumentation.approvals import Approval
 from whodid.instrumentation.context import Attribution, current, with_attribution
 from whodid.instrumentation.digest import CannotFreezeError, Frozen, canonical_json, definition_hash, freeze
+from whodid.instrumentation.policy import Guard
 from whodid.instrumentation.scopes import Scope, content, end_span, record_error, start_span, where
 from whodid.semconv import attributes as names
 from whodid.semconv.values import ActionMode, ApprovalStatus, InitiatorType
@@ -304,7 +305,7 @@ def _mode(base: Attribution, approval: Approval | None) -> str | None:
 
 
 def _ask(
-    engine: guard.Guard,
+    engine: Guard,
     call: ToolCall,
     acting: Attribution,
     frozen: Frozen | None,

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 import cedarpy as _cedarpy
 
 from whodid.instrumentation.digest import sha256_text
-from whodid.instrumentation.guard import Decision, DecisionRequest
+from whodid.instrumentation.policy import Decision, DecisionRequest
 from whodid.semconv.values import PolicyDecisionOutcome as Outcome
 
 _cedar: Final[Any] = _cedarpy  # its own annotations are partly unknown to a strict checker

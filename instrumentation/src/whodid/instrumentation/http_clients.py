@@ -6,13 +6,14 @@ from types import ModuleType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from whodid.instrumentation import frameworks, hops
+from whodid.instrumentation import hops
 from whodid.instrumentation.frameworks.seam import argument, quietly
+from whodid.instrumentation.hooks import Hooks
 
 _FAILED: Final = "attribution could not be sent along"
 
 
-class Requests(frameworks.Instrumentor):
+class Requests(Hooks):
     """Hooks the one method that redirects go through too."""
 
     name = "requests"
@@ -24,7 +25,7 @@ class Requests(frameworks.Instrumentor):
         self.wrap(module, "Session.send", _send)
 
 
-class Httpx(frameworks.Instrumentor):
+class Httpx(Hooks):
     """Hooks what sends one request, after redirects and authentication have made it."""
 
     name = "httpx"
@@ -45,7 +46,7 @@ class Httpx2(Httpx):
     modules = ("httpx2",)
 
 
-class Aiohttp(frameworks.Instrumentor):
+class Aiohttp(Hooks):
     """Hooks the request, of which a redirect makes another one."""
 
     name = "aiohttp"

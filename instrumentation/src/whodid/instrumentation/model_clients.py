@@ -8,14 +8,15 @@ from typing import Any, Final
 
 import wrapt
 
-from whodid.instrumentation import frameworks, models
+from whodid.instrumentation import models
 from whodid.instrumentation.frameworks.seam import quietly
+from whodid.instrumentation.hooks import Hooks, Wrapper
 from whodid.instrumentation.scopes import Scope
 
 _FAILED: Final = "a model's call could not be recorded"
 
 
-class OpenAI(frameworks.Instrumentor):
+class OpenAI(Hooks):
     """Hooks chat completions and responses."""
 
     name = "openai"
@@ -30,7 +31,7 @@ class OpenAI(frameworks.Instrumentor):
         )
 
 
-class Anthropic(frameworks.Instrumentor):
+class Anthropic(Hooks):
     """Hooks messages."""
 
     name = "anthropic"
@@ -51,7 +52,7 @@ def install() -> None:
         client().install()
 
 
-def _wrap(adapter: frameworks.Instrumentor, module: ModuleType, classes: tuple[str, ...]) -> None:
+def _wrap(adapter: Hooks, module: ModuleType, classes: tuple[str, ...]) -> None:
     for name in classes:
         owner: Any = getattr(module, name, None)
         # Another instrumentation was there first: its span would be a second one inside of ours.
@@ -61,7 +62,7 @@ def _wrap(adapter: frameworks.Instrumentor, module: ModuleType, classes: tuple[s
         adapter.wrap(module, f"{name}.create", (_acreate if is_async else _create)(adapter.name))
 
 
-def _create(adapter: str) -> frameworks.Wrapper:
+def _create(adapter: str) -> Wrapper:
     def wrapper(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         scope = quietly(adapter, _FAILED, lambda: _start(adapter, instance, kwargs))
         if scope is None:
@@ -78,7 +79,7 @@ def _create(adapter: str) -> frameworks.Wrapper:
     return wrapper
 
 
-def _acreate(adapter: str) -> frameworks.Wrapper:
+def _acreate(adapter: str) -> Wrapper:
     async def wrapper(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         scope = quietly(adapter, _FAILED, lambda: _start(adapter, instance, kwargs))
         if scope is None:

@@ -6,6 +6,7 @@ import importlib
 import logging
 
 from whodid.instrumentation import frameworks
+from whodid.instrumentation.hooks import Hooks
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def check(required: tuple[str, ...], chosen: tuple[str, ...]) -> None:
         raise NotInstrumentedError(reasons)
 
 
-def hooked(adapter: frameworks.Instrumentor) -> list[str]:
+def hooked(adapter: Hooks) -> list[str]:
     """Import what an installed adapter hooks; gives what is wrong with it, in words."""
     imported = 0
     for module in adapter.modules:

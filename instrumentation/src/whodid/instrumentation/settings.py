@@ -56,6 +56,12 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _bytes(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise SettingError("takes a number of bytes above 0")
+    return int(text)
+
+
 def _one_of(*values: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text.lower() not in values:
@@ -222,6 +228,25 @@ TABLE: Final[tuple[Setting, ...]] = (
         "1",
     ),
     Setting(
+        "WHODID_UNSENT",
+        "unsent",
+        "path",
+        "",
+        _text,
+        "A folder in which spans are on disk before they are sent, and wait while the receiver is away. "
+        "Processes may share it. Without one they wait in memory, and for seconds.",
+        "",
+    ),
+    Setting(
+        "WHODID_UNSENT_MAX_BYTES",
+        "unsent_max_bytes",
+        "bytes",
+        "67108864",
+        _bytes,
+        "How much that folder may hold; spans beyond it are lost, and the log says so.",
+        "67108864",
+    ),
+    Setting(
         "WHODID_REPORT",
         "report",
         "flag",
@@ -252,6 +277,8 @@ class Settings:
     accept_from: tuple[str, ...]
     caches: tuple[str, ...]
     export: bool
+    unsent: str | None
+    unsent_max_bytes: int
     report: bool
     problems: tuple[str, ...] = ()
     """Variables whose value could not be read, in words."""

@@ -15,9 +15,10 @@ from typing import Any, Final, cast
 
 from opentelemetry.context import Context, get_current
 
-from whodid.instrumentation import carriers, frameworks, peers
+from whodid.instrumentation import carriers, peers
 from whodid.instrumentation.context import NOTHING_KNOWN, current
 from whodid.instrumentation.frameworks.seam import quietly
+from whodid.instrumentation.hooks import Hooks
 from whodid.instrumentation.scopes import where
 from whodid.instrumentation.streams import attached
 
@@ -29,7 +30,7 @@ _POOLS: Final = ("multiprocessing.pool", "concurrent.futures.process")
 _FAILED: Final = "attribution could not be handed over"
 
 
-class Workers(frameworks.Instrumentor):
+class Workers(Hooks):
     """Hooks the standard library's ways of handing work over, `run_in_executor` and `to_thread` as well."""
 
     name = "workers"
@@ -77,7 +78,9 @@ class Carried:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Called in the other process, which may not be switched on: its main module is guarded."""
         try:
-            from whodid.instrumentation.startup import init
+            from whodid.instrumentation import (
+                init,
+            )  # not from where it is: what it starts installs these hooks
 
             init(report=False)
         except Exception as error:  # noqa: BLE001 the work is done, unobserved

@@ -6,8 +6,9 @@ from collections import OrderedDict
 from types import ModuleType
 from typing import Any, Final
 
-from whodid.instrumentation import frameworks, provenance
+from whodid.instrumentation import provenance
 from whodid.instrumentation.frameworks.seam import quietly
+from whodid.instrumentation.hooks import Hooks
 from whodid.instrumentation.provenance import Origin
 from whodid.instrumentation.weakly import ByObject
 
@@ -17,7 +18,7 @@ _CLASSES: Final = ("FIFOCache", "LFUCache", "LRUCache", "RRCache", "TTLCache", "
 _origins: Final[ByObject[OrderedDict[Any, tuple[Origin | None, int]]]] = ByObject()
 
 
-class Instrumentor(frameworks.Instrumentor):
+class Instrumentor(Hooks):
     """Hooks what stores and what gives in each of its classes."""
 
     name = ADAPTER

@@ -5,8 +5,9 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any, Final
 
-from whodid.instrumentation import frameworks, provenance
+from whodid.instrumentation import provenance
 from whodid.instrumentation.frameworks.seam import quietly
+from whodid.instrumentation.hooks import Hooks
 from whodid.instrumentation.provenance import Origin
 
 ADAPTER: Final = "diskcache"
@@ -15,7 +16,7 @@ _SET: Final = ("key", "value", "expire", "read", "tag", "retry")
 _GET: Final = ("key", "default", "read", "expire_time", "tag", "retry")
 
 
-class Instrumentor(frameworks.Instrumentor):
+class Instrumentor(Hooks):
     """Hooks the class that all of its others are made of."""
 
     name = ADAPTER

@@ -12,8 +12,9 @@ from datetime import timedelta
 from types import ModuleType
 from typing import Any, Final
 
-from whodid.instrumentation import frameworks, provenance
+from whodid.instrumentation import provenance
 from whodid.instrumentation.frameworks.seam import argument, quietly, say_once
+from whodid.instrumentation.hooks import Hooks
 from whodid.instrumentation.provenance import Origin
 
 ADAPTER: Final = "redis"
@@ -24,7 +25,7 @@ _UNREAD: Final = "a cached result could not be recorded"
 _SYNC, _ASYNC = "redis.client", "redis.asyncio.client"
 
 
-class Instrumentor(frameworks.Instrumentor):
+class Instrumentor(Hooks):
     """Hooks `get`, `set` and `setex` of both clients; nothing else of redis is a cache's."""
 
     name = ADAPTER

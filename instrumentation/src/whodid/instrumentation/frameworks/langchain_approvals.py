@@ -9,9 +9,9 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any, Final
 
-from whodid.instrumentation import frameworks
 from whodid.instrumentation.core import ToolCall, approval_requested, approval_resolved
 from whodid.instrumentation.frameworks.seam import argument, quietly
+from whodid.instrumentation.hooks import Hooks
 
 MODULE: Final = "langchain.agents.middleware.human_in_the_loop"
 ADAPTER: Final = "langchain"
@@ -19,7 +19,7 @@ _UNASKED: Final = "a request for approval could not be recorded"
 _UNANSWERED: Final = "an answer to a request for approval could not be recorded"
 
 
-def hook(adapter: frameworks.Instrumentor, module: ModuleType) -> None:
+def hook(adapter: Hooks, module: ModuleType) -> None:
     """Wrap where a call is described to somebody, and where answers arrive: all at once, or call by call."""
     adapter.wrap(module, "HumanInTheLoopMiddleware._create_action_and_config", _asked)
     adapter.wrap(module, "HumanInTheLoopMiddleware._process_decision", _answered)

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from opentelemetry.context import get_value, set_value
 
-from whodid.instrumentation import frameworks, peers
+from whodid.instrumentation import peers
 from whodid.instrumentation.frameworks.seam import argument, quietly
+from whodid.instrumentation.hooks import Hooks, Wrapper
 from whodid.instrumentation.streams import attached
 from whodid.instrumentation.weakly import ByObject
 
@@ -26,7 +27,7 @@ _Address = tuple[str, int | None]
 _addresses: Final[ByObject[_Address]] = ByObject()
 
 
-def hook_transport(adapter: frameworks.Instrumentor, module: ModuleType) -> None:
+def hook_transport(adapter: Hooks, module: ModuleType) -> None:
     """Wrap what opens a connection, and in every module that has it by import already."""
     name = TRANSPORTS[module.__name__]
     original = vars(module)[name]
@@ -39,7 +40,7 @@ def _holds(module: Any, name: str, original: Any) -> bool:
     return isinstance(module, ModuleType) and vars(module).get(name) is original
 
 
-def _opened(kind: str) -> frameworks.Wrapper:
+def _opened(kind: str) -> Wrapper:
     def wrapper(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         address: _Address = (peers.THIS_MACHINE, None)
         if kind in ("mcp.client.streamable_http", "mcp.client.sse"):

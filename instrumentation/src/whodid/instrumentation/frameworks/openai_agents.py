@@ -20,6 +20,7 @@ from whodid.instrumentation.frameworks.openai_runs import (
     waiting,
 )
 from whodid.instrumentation.frameworks.seam import argument, decide, quietly
+from whodid.instrumentation.hooks import Wrapper
 from whodid.instrumentation.streams import attached
 
 _ANSWERING: Final = "whodid.openai_agents.answering"
@@ -65,7 +66,7 @@ class Instrumentor(frameworks.Instrumentor):
             self.wrap(holder, "maybe_invoke_function_tool_failure_error_function", _failed)
 
 
-def _invoke(denied: Callable[[str], Any]) -> frameworks.Wrapper:
+def _invoke(denied: Callable[[str], Any]) -> Wrapper:
     """Around one call of a function tool, after its approval and its guardrails."""
 
     async def wrapper(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -108,7 +109,7 @@ async def _failed(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str,
     return await wrapped(*args, **kwargs)
 
 
-def _answered(*, granted: bool) -> frameworks.Wrapper:
+def _answered(*, granted: bool) -> Wrapper:
     """Around `approve` and `reject`, which call themselves for an agent that was called as a tool."""
 
     def wrapper(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
