@@ -184,7 +184,7 @@ def _frame(request: Request, title: str) -> dict[str, Any]:
 def _of_page(look: Look, page: Page) -> dict[str, Any]:
     request = look.request
     here = [(name, text) for name, text in request.query_params.multi_items() if name not in OF_A_PANEL]
-    chosen = look.get("since") or ("" if look.get("until") else page.since)
+    chosen = look.get("since") or ("" if look.get("until") else page.since(look))
 
     def with_(**changes: str) -> str:
         """This page's address with some parameters changed; an empty text takes one away."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from whodid.dashboards.pages.look import Look
 
 QUESTION = QUESTIONS["approvals"]
-SINCE = "24h"
+SINCE = "6h"
 FILTERS = ("status", "approver", "agent", "id")
 
 
@@ -34,7 +34,7 @@ APPROVALS = Page(
     in_menu="Approvals",
     about="What was to be approved, who answered, and what was done under it.",
     has_period=True,
-    since=SINCE,
+    since=lambda _look: SINCE,
     template="findings.html",
     more=_more,
     panels=(

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 from whodid.dashboards.pages.look import Given
 from whodid.dashboards.pages.page import Page, Panel
 from whodid.store.questions import QUESTIONS
-from whodid.store.questions.blast_radius import Start
+from whodid.store.questions.blast_radius import LOOKED_UP, Start
 
 if TYPE_CHECKING:
     from whodid.dashboards.pages.links import Links
     from whodid.dashboards.pages.look import Look
     from whodid.store.questions.blast_radius import BlastRadius, Edge, Node
 
-SINCE = "7d"
+_OF_AN_ID, _OF_A_NAME = "7d", "6h"
+"""Since when it tells of what is looked up by the times of its id, and of what a whole period is read for."""
 LIMITS = ("100", "1000", "10000")
 """How many nodes and edges a reader may ask for; the first is what the page begins with."""
 MAX_DRAWN = 40
@@ -30,7 +31,11 @@ def _asked(look: Look) -> Given | None:
     if not kind or not id_:
         return None
     limit = look.get("limit", LIMITS[0])
-    return [("kind", kind), ("id", id_), ("limit", limit), *look.period(SINCE)]
+    return [("kind", kind), ("id", id_), ("limit", limit), *look.period(_since(look))]
+
+
+def _since(look: Look) -> str:
+    return _OF_AN_ID if look.get("kind") in LOOKED_UP else _OF_A_NAME
 
 
 def _title(look: Look) -> str:
@@ -96,7 +101,7 @@ BLAST_RADIUS = Page(
     in_menu="Blast radius",
     about="Everybody and everything that was reached from one start, and what was held back on the way.",
     has_period=True,
-    since=SINCE,
+    since=_since,
     template="blast_radius.html",
     more=lambda _look: {
         "starts": [each.value for each in Start],

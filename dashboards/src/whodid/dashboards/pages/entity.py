@@ -57,6 +57,7 @@ def _glance(kind: str) -> Panel:
             question=QUESTIONS["actions"],
             parameters=_about("resource", kind, ("facets", "true"), ("limit", "1")),
             template="panels/touched_by.html",
+            lazy=True,
             paged=False,
         )
     return Panel(
@@ -216,7 +217,7 @@ def _page(kind: str) -> Page:
         path=f"/entity/{kind}",
         title=lambda look: f"{ENTITIES[kind]} {look.get('id')}".strip(),
         has_period=True,
-        since=_since(kind),
+        since=lambda _look: _since(kind),
         template="entity.html",
         more=lambda look: {"kind": kind, "by_kind": by_kind, "look_for": _look_for(look)},
         panels=panels,

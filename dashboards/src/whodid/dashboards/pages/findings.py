@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from whodid.dashboards.pages.look import Look
 
 QUESTION = QUESTIONS["findings"]
-SINCE = "7d"
+SINCE = "24h"
 FILTERS = ("severity", "rule", "control", "trace", "span")
 
 
@@ -39,7 +39,7 @@ FINDINGS = Page(
     in_menu="Findings",
     about="What is wrong with what was recorded, as the validator found it.",
     has_period=True,
-    since=SINCE,
+    since=lambda _look: SINCE,
     template="findings.html",
     more=_more,
     panels=(

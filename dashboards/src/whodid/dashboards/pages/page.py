@@ -52,7 +52,7 @@ class Page:
     """How the menu calls it; empty where it has no place there."""
     has_period: bool = False
     """Whether the reader may choose the time that it is about."""
-    since: str = DEFAULT_SINCE
+    since: Callable[[Look], str] = field(default=lambda _look: DEFAULT_SINCE)
     """Since when it tells, where the reader has chosen no time."""
     about: str = ""
     """One sentence: what it answers."""

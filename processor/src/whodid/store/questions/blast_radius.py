@@ -45,7 +45,7 @@ class Start(StrEnum):
     TOOL = "tool"
 
 
-_LOOKED_UP = {
+LOOKED_UP = {
     Start.CREDENTIAL: (attr.ATTRIBUTION_CREDENTIAL_ID,),
     Start.PRINCIPAL: (attr.ATTRIBUTION_PRINCIPAL_ID,),
     Start.SESSION: (attr.SESSION_ID, attr.GEN_AI_CONVERSATION_ID),
@@ -142,7 +142,7 @@ def blast_radius(reader: Reader, parameters: BlastRadiusParameters) -> BlastRadi
     Raises UnknownIdError.
     """
     bounds = parameters.bounds()
-    named = [(attribute, parameters.id) for attribute in _LOOKED_UP.get(parameters.kind, ())]
+    named = [(attribute, parameters.id) for attribute in LOOKED_UP.get(parameters.kind, ())]
     about = {
         **bounds,
         **(times_of(reader, named, bounds) if named else EVERYWHERE),
