@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from opentelemetry import trace
+
 from tests.agent_spans import Recorded
 from whodid.instrumentation import Attribution, approver, attribution, core, settings
 from whodid.instrumentation.approvals import Approval, Ledger, Request, current_approver
@@ -122,6 +124,32 @@ def test_an_answer_outside_of_the_task_is_for_the_task_that_asked(recorded: Reco
     assert recorded.said("resolve_approval refund")["attribution.task.id"] == "asked"
 
 
+def test_an_answer_says_whose_call_it_is_for_and_is_found_with_it(recorded: Recorded) -> None:
+    call = replace(CALL, call_id="call-agent")
+    with attribution(task="asked", principal="alice"), core.agent_span("support", adapter="test"):
+        core.approval_requested(call)
+    core.approval_resolved(call, True, adapter="test")
+    answer, agent = recorded.one("resolve_approval refund"), recorded.one("invoke_agent support")
+    assert recorded.said("resolve_approval refund")["gen_ai.agent.name"] == "support"
+    assert answer.parent is not None
+    assert agent.context is not None
+    assert (answer.parent.trace_id, answer.parent.span_id) == (agent.context.trace_id, agent.context.span_id)
+    assert answer.links == ()
+
+
+def test_an_answer_in_a_request_of_the_approvers_own_links_to_the_agent(recorded: Recorded) -> None:
+    call = replace(CALL, call_id="call-linked")
+    with attribution(task="asked", principal="alice"), core.agent_span("support", adapter="test"):
+        core.approval_requested(call)
+    with trace.get_tracer("host").start_as_current_span("POST /approvals") as around:
+        core.approval_resolved(call, True, adapter="test")
+    answer, agent = recorded.one("resolve_approval refund"), recorded.one("invoke_agent support")
+    assert answer.parent is not None
+    assert agent.context is not None
+    assert answer.parent.span_id == around.get_span_context().span_id
+    assert [link.context.span_id for link in answer.links] == [agent.context.span_id]
+
+
 def test_an_answer_that_could_be_for_two_tasks_is_for_neither() -> None:
     call = replace(CALL, call_id="call-ambiguous")
     for task in ("one", "two"):
@@ -146,7 +174,7 @@ def test_the_ledger_is_bounded() -> None:
     approval = Approval("a", "bob", datetime.now(UTC) + timedelta(hours=1))
     for number in range(5):
         ledger.grant((f"t{number}", "c", "h"), approval)
-        ledger.ask((f"t{number}", "c", "h"), Request("r", Attribution(), 0))
+        ledger.ask((f"t{number}", "c", "h"), Request("r", Attribution(), 0, trace.INVALID_SPAN_CONTEXT))
     used = [ledger.use((f"t{number}", "c", "h"), datetime.now(UTC)) is not None for number in range(5)]
     assert used == [False, False, True, True, True]
     assert [ledger.granted_in(f"t{number}") for number in range(5)] == used

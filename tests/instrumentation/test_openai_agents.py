@@ -243,6 +243,11 @@ def test_a_granted_approval_covers_its_call_and_nothing_after_it(spans: Spans) -
     assert said(resolved, attr.ATTRIBUTION_APPROVAL_STATUS) == "granted"
     assert said(resolved, attr.ATTRIBUTION_APPROVAL_APPROVER_ID) == "bob"
     assert said(resolved, attr.ATTRIBUTION_TASK_ID) == "task-alice"
+    assert said(resolved, attr.GEN_AI_AGENT_NAME) == "support", "whose call it is, though its span has ended"
+    asked_by = spans.find("invoke_agent")[0].context
+    assert asked_by is not None
+    assert resolved.parent is not None
+    assert (resolved.parent.trace_id, resolved.parent.span_id) == (asked_by.trace_id, asked_by.span_id)
     assert [event.name for event in resolved.events] == [
         "attribution.approval.requested",
         "attribution.approval.resolved",

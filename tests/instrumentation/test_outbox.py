@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,9 +27,10 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from tests.otlp_receiver import Receiver, receiver
 from tests.running import environment, service, stored_span_ids
+from whodid.instrumentation import selfcheck
 from whodid.instrumentation.encoded_spans import decode_spans
 from whodid.instrumentation.outbox import MAX_REFUSALS, Outbox
-from whodid.instrumentation.unsent import FolderFullError, Unsent
+from whodid.instrumentation.unsent import UNFINISHED_S, FolderFullError, Unsent
 
 DYING = Path(__file__).parents[1] / "programs" / "dying.py"
 ROOM = 1 << 20
@@ -215,6 +218,49 @@ def test_only_one_process_sends_from_a_folder(tmp_path: Path) -> None:
             other.wait()
             assert box.force_flush(10_000), "its death ends that"
         assert sender.taken == ["a"]
+
+
+def test_processes_that_end_at_once_share_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "unsent"
+    with receiver() as receiving:
+        given = environment(WHODID_UNSENT=str(folder), OTEL_EXPORTER_OTLP_ENDPOINT=receiving.endpoint)
+        command = [sys.executable, str(DYING), "exit"]
+        started = [subprocess.Popen(command, env=given, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+        said = [process.communicate(timeout=60)[1] for process in started]
+    assert (names(folder), "".join(said)) == ([], "")
+    # Without a policy there is no decision: two spans of each.
+    assert sum(len(scope.spans) for scope in scopes(receiving)) == 8
+
+
+def scopes(receiving: Receiver) -> list[Any]:
+    return [
+        scope
+        for request in receiving.requests
+        for resource in request.resource_spans
+        for scope in resource.scope_spans
+    ]
+
+
+def test_what_was_being_written_when_a_process_died_is_cleared_away(tmp_path: Path) -> None:
+    Unsent(tmp_path, ROOM)
+    for name, age_s in ((".0001-1-0", UNFINISHED_S + 1), (".0002-1-0", 1)):
+        (tmp_path / name).write_bytes(b"half a request")
+        at = time.time() - age_s
+        os.utime(tmp_path / name, (at, at))
+    Unsent(tmp_path, ROOM)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".0002-1-0", ".lock"]
+
+
+def test_doctor_tells_what_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHODID_UNSENT", str(tmp_path))
+    told = {each.check: each for each in selfcheck.environment()}["unsent"]
+    assert (told.level, told.detail) == (selfcheck.Level.OK, f"no request waits in {tmp_path}")
+    (tmp_path / "1-1-0.otlp").touch()
+    told = {each.check: each for each in selfcheck.environment()}["unsent"]
+    assert (told.level, told.detail) == (
+        selfcheck.Level.WARNING,
+        f"1 requests wait in {tmp_path}, and 0 were refused",
+    )
 
 
 def test_a_folder_that_cannot_be_made_is_a_problem_of_the_report(tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from tests.otlp_receiver import Receiver, receiver
-from whodid.instrumentation import ending, export, startup
+from whodid.instrumentation import ending, export, own_exporters, startup
 
 BIN = Path(sys.executable).parent
 SPAN = """
@@ -339,3 +341,69 @@ def test_the_endpoint() -> None:
 def test_the_report_of_nothing_installed() -> None:
     report = startup.Report(not_installed=["mcp"])
     assert report.lines()[0] == "whodid: instrumented nothing · not installed: mcp"
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["exporter-first", "provider-first"])
+@pytest.mark.parametrize("kind", ["Simple", "Batch"])
+def test_an_exporter_of_the_hosts_to_the_same_receiver_is_enough(
+    tmp_path: Path, receiving: Receiver, kind: str, first: bool
+) -> None:
+    set_up = [
+        f"provider.add_span_processor({kind}SpanProcessor(OTLPSpanExporter()))",
+        "trace.set_tracer_provider(provider)",
+    ]
+    run(
+        tmp_path,
+        f"from opentelemetry.sdk.trace.export import {kind}SpanProcessor\n"
+        + HOSTS_PROVIDER
+        + "from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter\n"
+        + "\n".join(set_up if first else reversed(set_up))
+        + "\nspan('x')\n",
+        "whodid",
+        "run",
+        "{x}",
+        endpoint=receiving.endpoint,
+    )
+    assert set(receiving.spans()) == {"x"}, "and it came once, which spans() asserts"
+
+
+def test_an_exporter_of_the_hosts_with_a_mind_of_its_own_is_not_enough(
+    tmp_path: Path, receiving: Receiver
+) -> None:
+    run(
+        tmp_path,
+        HOSTS_PROVIDER
+        + textwrap.dedent("""
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+        class Some(SimpleSpanProcessor):
+            def on_end(self, span):
+                if span.name == "y":
+                    super().on_end(span)
+        provider.add_span_processor(Some(OTLPSpanExporter()))
+        trace.set_tracer_provider(provider)
+        span("x")
+        """),
+        "whodid",
+        "run",
+        "{x}",
+        endpoint=receiving.endpoint,
+    )
+    assert set(receiving.spans()) == {"x"}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "same"),
+    [
+        ("http://localhost:4318/v1/traces", True),
+        ("http://127.0.0.1:4317", True),
+        ("http://localhost:9999/v1/traces", False),
+        ("http://collector.example:4318/v1/traces", False),
+        ("http://[broken", False),
+    ],
+)
+def test_whose_receiver_it_is_goes_by_host_and_port(endpoint: str, same: bool) -> None:
+    processor = SimpleSpanProcessor(HttpExporter(endpoint="http://127.0.0.1:1/v1/traces"))
+    assert isinstance(processor.span_exporter, HttpExporter)
+    setattr(processor.span_exporter, "_endpoint", endpoint)  # noqa: B010 what its constructor would refuse, too
+    assert own_exporters.sends_to(processor, export.target({})) is same
+    processor.shutdown()

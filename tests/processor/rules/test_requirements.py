@@ -96,3 +96,27 @@ def test_two_operations_in_one_span_are_both_asked_for() -> None:
     found = records.find(Severity.VIOLATION)
     about = attr.ATTRIBUTION_ACTION_ID
     assert {Found("both", rule, about, "") for rule in (Id.MISSING_REQUIRED, Id.MISSING_CONDITIONAL)} <= found
+
+
+def test_where_nobody_is_named_that_is_one_finding() -> None:
+    said = why() | what(1) | {attr.GEN_AI_OPERATION_NAME: "execute_tool"}
+    unnamed = {name: value for name, value in said.items() if not _of_somebody(name)}
+    records = Records()
+    records.add("nobody", unnamed)
+    records.add("somebody", {**unnamed, attr.ATTRIBUTION_INITIATOR_ID: "alice"})
+    found = [(each.record, each.attribute) for each in records.find(Severity.VIOLATION)]
+    assert [each for each in found if each[0] == "nobody"] == [("nobody", attr.ATTRIBUTION_PRINCIPAL_ID)]
+    assert {attribute for record, attribute in found if record == "somebody"} == {
+        attr.ATTRIBUTION_PRINCIPAL_ID,
+        attr.ATTRIBUTION_PRINCIPAL_TYPE,
+        attr.ATTRIBUTION_INITIATOR_TYPE,
+        attr.ATTRIBUTION_DELEGATION_CHAIN,
+    }
+    assert message(records, "nobody", attr.ATTRIBUTION_PRINCIPAL_ID) == (
+        "nobody is named: attribution.initiator.type, attribution.initiator.id, attribution.principal.type "
+        "and attribution.principal.id are missing or empty; execute_tool requires them"
+    )
+
+
+def _of_somebody(name: str) -> bool:
+    return name.startswith(("attribution.initiator.", "attribution.principal.", "attribution.delegation."))

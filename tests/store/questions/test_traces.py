@@ -89,3 +89,39 @@ def test_a_span_that_was_sent_twice_counts_once(store: Store, put: Put) -> None:
     put(span, at(6, trace_id=span.trace_id, parent_id=span.span_id))
     (only,) = ask(store).items
     assert only.span_count == 2
+
+
+def protocol(minutes: float, method: str = "tools/list", **kept: Any) -> Sent:
+    start_ns = int((NOON + datetime.timedelta(minutes=minutes)).timestamp()) * 1_000_000_000
+    return Sent(name=method, attributes={"mcp.method.name": method}, start_ns=start_ns, **kept)
+
+
+def test_traces_of_nothing_but_mcps_protocol_are_left_out_and_that_is_said(store: Store, put: Put) -> None:
+    work, alone = at(1), [protocol(10 + nth) for nth in range(5)]
+    put(work, *alone, protocol(20, "initialize", trace_id=alone[0].trace_id))
+    left_out = "traces of nothing but MCP's protocol are left out: ask with protocol"
+    for limit in (1, 20):
+        answer = ask(store, limit=limit)
+        assert [each.trace_id for each in answer.items] == [work.trace_id.hex()]
+        assert answer.gaps == [left_out]
+    everything = ask(store, protocol=True)
+    assert len(everything.items) == 6
+    assert everything.gaps == []
+    assert len(ask(store, protocol=True, limit=2).items) == 2
+
+
+def test_protocol_in_a_trace_with_work_belongs_to_it(store: Store, put: Put) -> None:
+    work = at(1)
+    put(work, protocol(50, trace_id=work.trace_id, parent_id=work.span_id))
+    called = protocol(2, "tools/call")
+    put(called)
+    answer = ask(store)
+    assert [each.trace_id for each in answer.items] == [work.trace_id.hex(), called.trace_id.hex()]
+    assert answer.gaps == []
+
+
+def test_newer_work_behind_much_protocol_is_found(store: Store, put: Put) -> None:
+    put(at(1), at(2), at(3), *(protocol(30 + nth / 100) for nth in range(60)))
+    answer = ask(store, limit=2)
+    assert len(answer.items) == 2
+    assert "there are older ones" in answer.gaps[0]

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from opentelemetry import trace
 from opentelemetry.context import Context, get_current, get_value, set_value
+from opentelemetry.trace import Link, SpanContext
 
 from whodid.instrumentation import settings
 from whodid.instrumentation.context import Attribution, current, rfc3339
@@ -52,6 +54,8 @@ class Request:
     id: str
     attribution: Attribution
     time_ns: int
+    asked_in: SpanContext
+    """The span at work when it was asked: the agent's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,8 @@ ledger: Final = Ledger()
 
 def request(attribution: Attribution, call_id: str | None, arguments_hash: str) -> Request:
     """Note that a call waits for approval."""
-    asked = Request(uuid.uuid4().hex, attribution, time.time_ns())
+    span = trace.get_current_span().get_span_context()
+    asked = Request(uuid.uuid4().hex, attribution, time.time_ns(), span)
     return ledger.ask((attribution.task_id, call_id, arguments_hash), asked)
 
 
@@ -151,9 +156,11 @@ def resolve(
     attribution = current(here)
     key: Key = (attribution.task_id, call_id, arguments_hash)
     asked = ledger.asked(key)
-    if asked is not None and attribution.task_id is None:
-        # The answer came outside of the task; the request says which one it was for.
+    links: list[Link] = []
+    if asked is not None:
+        # The answer may come outside of the agent and its task; the request says whose call it was for.
         key, attribution = asked[0], asked[1].attribution
+        here, links = _beside(here, asked[1].asked_in)
     approval_id = uuid.uuid4().hex if asked is None else asked[1].id
     if not_after is None:
         timeout_s = settings.current().approval_timeout_s
@@ -178,12 +185,21 @@ def resolve(
         attributes[names.ATTRIBUTION_TOOL_DEFINITION_HASH] = definition_hash
     if granted:
         attributes[names.ATTRIBUTION_APPROVAL_NOT_AFTER] = rfc3339(not_after)
-    span, _ = start_span(
-        adapter, f"{RESOLVE_APPROVAL} {tool_name}", attribution.without_action(), attributes, here
-    )
+    name = f"{RESOLVE_APPROVAL} {tool_name}"
+    span, _ = start_span(adapter, name, attribution.without_action(), attributes, here, links=links)
     if asked is not None:
         waiting = {**base, names.ATTRIBUTION_APPROVAL_CONTEXT_HASH: arguments_hash}
         span.add_event(REQUESTED_EVENT, waiting, timestamp=asked[1].time_ns)
     span.add_event(RESOLVED_EVENT, outcome)
     end_span(span)
     return approval_id
+
+
+def _beside(here: Context, asked_in: SpanContext) -> tuple[Context, list[Link]]:
+    """Where the answer's span hangs, and what it links to: a trace of its own would be found by nobody."""
+    around = trace.get_current_span(here).get_span_context()
+    if not asked_in.is_valid or around.trace_id == asked_in.trace_id:
+        return here, []
+    if around.is_valid:  # a request of the approver's own; it stays what the answer is part of
+        return here, [Link(asked_in)]
+    return trace.set_span_in_context(trace.NonRecordingSpan(asked_in), here), []

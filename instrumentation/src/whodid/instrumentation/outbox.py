@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 PAUSE_S: Final = 5.0
 """After how long it is tried again, where nothing new comes meanwhile."""
+OTHERS_PAUSE_S: Final = 0.1
+"""How long it waits for another process that sends from the same folder, and then may have sent all."""
 MAX_REFUSALS: Final = 3
 """After so many failures just after others were taken, it is the request, and not the receiver."""
 
@@ -96,12 +98,17 @@ class Outbox(SpanExporter):
                 self._tried.notify_all()
 
     def _send(self) -> bool:
-        """Send all that waits, but for what is refused; False if it ended before."""
+        """Send all that waits; False if that ended with a failure."""
         try:
             with self._unsent.alone() as alone:
                 some_taken = False
-                for path in sorted(self._unsent.waiting(), key=lambda path: self._failures[path]):
-                    if self._ended or not alone or not self._sent(path, some_taken):
+                waiting = self._unsent.waiting()
+                if not alone and waiting:
+                    time.sleep(OTHERS_PAUSE_S)
+                    self._wake.set()
+                    return True
+                for path in sorted(waiting, key=lambda path: self._failures[path]):
+                    if self._ended or not self._sent(path, some_taken):
                         return False
                     some_taken = True
         except Exception as error:  # noqa: BLE001 an exporter's; the thread must not end with it

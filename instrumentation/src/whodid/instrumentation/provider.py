@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import wrapt
 from opentelemetry import trace
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from whodid.instrumentation import (
@@ -20,6 +20,7 @@ from whodid.instrumentation import (
     ending,
     export,
     http_clients,
+    own_exporters,
     process,
     scopes,
     settings,
@@ -35,13 +36,24 @@ _log = logging.getLogger(__name__)
 OTEL_RESOURCE_ATTRIBUTES: Final = "OTEL_RESOURCE_ATTRIBUTES"
 
 
+class _Exporting(BatchSpanProcessor):
+    """Ours, until an exporter of the program's own sends to the same receiver."""
+
+    yielded = False
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Sends it, unless the other one does."""
+        if not self.yielded:
+            super().on_end(span)
+
+
 @dataclass(slots=True)
 class _State:
     lock: threading.RLock = field(default_factory=threading.RLock)
     ready: bool = False
     ours: TracerProvider | None = None
     """The provider that we made, while it is the global one."""
-    exporting: SpanProcessor | None = None
+    exporting: _Exporting | None = None
     outbox: Outbox | None = None
     target: Target | None = None
     problems: list[str] = field(default_factory=list[str])
@@ -68,6 +80,7 @@ def ensure() -> None:
             return
         _state.ready = True
         wrapt.wrap_function_wrapper(TracerProvider, "__init__", _stamp_new)
+        wrapt.wrap_function_wrapper(TracerProvider, "add_span_processor", _yield_to_exporter)
         wrapt.wrap_function_wrapper(trace, "set_tracer_provider", _yield_to_host)
         http_clients.install()
         workers.Workers().install()
@@ -102,7 +115,7 @@ def _make_provider() -> None:
         try:
             _state.target = export.target()
             exporter = _exporter(_state.target)
-            _state.exporting = BatchSpanProcessor(exporter)
+            _state.exporting = _Exporting(exporter)
             provider.add_span_processor(_state.exporting)
             ending.at_exit(_flush_at_exit, exporter.shutdown)
         except UnknownProtocolError as error:
@@ -173,7 +186,39 @@ def _yield_to_host(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: d
         ):
             return wrapped(*args, **kwargs)
         if _state.exporting is not None:
+            for processor in own_exporters.processors(given):
+                _yield_if_same(processor)
             given.add_span_processor(_state.exporting)
         setattr(trace, "_TRACER_PROVIDER", given)  # noqa: B010 the API has no other way to replace one
         _state.ours = None
     return None
+
+
+def _yield_to_exporter(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """An exporter that the host adds to the provider that ours is on."""
+    result = wrapped(*args, **kwargs)
+    if _state.exporting is not None and instance is trace.get_tracer_provider():
+        _yield_if_same(args[0] if args else kwargs.get("span_processor"))
+    return result
+
+
+def _yield_if_same(processor: Any) -> None:
+    """Stops ours where the program sends to the same receiver; not an outbox, which promises more."""
+    ours, to = _state.exporting, _state.target
+    if ours is None or to is None or ours.yielded or processor is ours:
+        return
+    try:
+        if not own_exporters.sends_to(processor, to):
+            return
+    except Exception as error:  # noqa: BLE001 an exporter of the host's that is not like the SDK's
+        _log.debug("whodid: an exporter could not be looked at (%s)", type(error).__name__)
+        return
+    if _state.outbox is None:
+        ours.yielded = True
+        _log.info("whodid: the program sends to %s by itself: whodid does not", to.shown)
+    else:
+        _log.warning(
+            "whodid: the program sends to %s by itself, and whodid too: each span arrives twice. "
+            "hint: take that exporter out, or WHODID_UNSENT",
+            to.shown,
+        )

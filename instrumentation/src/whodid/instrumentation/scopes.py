@@ -8,14 +8,14 @@ import os
 import threading
 import traceback
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, TracerProvider
+from opentelemetry.trace import Link, Span, SpanKind, StatusCode, Tracer, TracerProvider
 
 from whodid.instrumentation import settings
 from whodid.instrumentation.context import Attribution, current, with_attribution
@@ -93,6 +93,7 @@ def start_span(
     start_time_ns: int | None = None,
     *,
     kind: SpanKind = SpanKind.INTERNAL,
+    links: Sequence[Link] = (),
 ) -> tuple[Span, Context]:
     """Start a span that carries the attribution, and give the Context in which both are current.
 
@@ -105,6 +106,7 @@ def start_span(
             context=context,
             kind=kind,
             attributes={**attribution.attributes, **attributes},
+            links=links,
             start_time=start_time_ns,
         )
     except Exception as error:  # noqa: BLE001 a sampler or processor of the host's; its agent must go on

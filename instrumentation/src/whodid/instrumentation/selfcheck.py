@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from whodid.instrumentation import export, frameworks, inventory, requirements, settings
 from whodid.instrumentation.export import GRPC, Target
 from whodid.instrumentation.scopes import error_type
+from whodid.instrumentation.unsent import REFUSED, Unsent
 from whodid.semconv import attributes as names
 
 CONNECT_TIMEOUT_S: Final = 3.0
@@ -57,6 +59,7 @@ def environment(environ: Mapping[str, str] | None = None) -> list[Finding]:
         ("sampler", lambda: [sampler(TracerProvider().sampler)]),
         ("endpoint", lambda: endpoint(env)),
         ("headers", lambda: headers(env)),
+        ("unsent", _unsent),
         ("frameworks", _frameworks),
         ("duplicates", lambda: [_duplicates()]),
     ]
@@ -182,6 +185,24 @@ def headers(env: Mapping[str, str]) -> list[Finding]:
     if not known:
         return [Finding("headers", Level.OK, "none are sent")]
     return [Finding("headers", Level.OK, "sent: " + ", ".join(known) + " (values are not shown)")]
+
+
+def _unsent() -> list[Finding]:
+    """What waits in the folder of WHODID_UNSENT, if there is one."""
+    configured = settings.read(os.environ)
+    if configured.unsent is None:
+        return []
+    try:
+        unsent = Unsent(Path(configured.unsent), configured.unsent_max_bytes)
+    except OSError as error:
+        detail = f"WHODID_UNSENT: {configured.unsent} cannot be written to ({error.strerror})"
+        return [Finding("unsent", Level.FAILED, detail, "let the agent's user write there")]
+    waiting, refused = len(unsent.waiting()), len(list(unsent.folder.glob(f"*{REFUSED}")))
+    if not waiting and not refused:
+        return [Finding("unsent", Level.OK, f"no request waits in {unsent.folder}")]
+    detail = f"{waiting} requests wait in {unsent.folder}, and {refused} were refused"
+    hint = "the next process with this folder sends them; what was refused stays until you have looked at it"
+    return [Finding("unsent", Level.WARNING, detail, hint)]
 
 
 def _frameworks() -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,8 @@ except (
 WAITING: Final = ".otlp"
 """One request each: `ExportTraceServiceRequest`, as it is sent. Their names sort by their age."""
 REFUSED: Final = ".refused"
+UNFINISHED_S: Final = 3_600
+"""After so long nobody is writing any more."""
 
 
 class FolderFullError(Exception):
@@ -35,8 +37,8 @@ class Unsent:
         self.folder = folder
         self._max_bytes = max_bytes
         self._numbers = count()
-        with self.alone():
-            pass  # its file can be made, and so can others
+        with self.alone():  # its file can be made, and so can others
+            self._clear()
 
     def keep(self, request: bytes) -> None:
         """Returns when it is on disk. Raises FolderFullError, and OSError."""
@@ -75,15 +77,20 @@ class Unsent:
         finally:
             os.close(lock)
 
+    def _clear(self) -> None:
+        """What processes were killed in the midst of writing is no request, and never will be."""
+        for path in self.folder.glob(".[0-9]*"):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > UNFINISHED_S:
+                    path.unlink()
+
     def _bytes(self) -> int:
-        # By their names: another process may send one away between the listing and the look.
-        sizes = 0
+        # Another process may have sent one between the listing and the look.
+        size = 0
         for path in self.folder.iterdir():
-            try:
-                sizes += path.stat().st_size
-            except FileNotFoundError:
-                continue
-        return sizes
+            with suppress(FileNotFoundError):
+                size += path.stat().st_size
+        return size
 
 
 def _locked(file: int) -> bool:

@@ -125,11 +125,13 @@ async def streaming(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[st
 
 def _note_requests(result: Any) -> None:
     run = get_value(_RUN)
+    agent = run.agent if isinstance(run, _Run) else None
     for item in getattr(result, "interruptions", None) or ():
         call = waiting(item)
-        approval_requested(call)
-        if isinstance(run, _Run) and run.agent is not None:
-            _stopped_at[current().task_id, call.call_id] = run.began_with, run.agent.attribution.chain
+        with nullcontext() if agent is None else attached(agent.context):  # whose span has ended
+            approval_requested(call)
+        if isinstance(run, _Run) and agent is not None:
+            _stopped_at[current().task_id, call.call_id] = run.began_with, agent.attribution.chain
     while len(_stopped_at) > MAX_STOPPED:
         _stopped_at.popitem(last=False)
 

@@ -26,6 +26,10 @@ class TracesParameters(Period):
     """What `traces` is asked with."""
 
     limit: int = Field(default=20, ge=1, le=MAX_TRACES, description="How many traces are told at most.")
+    protocol: bool = Field(
+        default=False,
+        description="Also traces of nothing but MCP's protocol, such as `initialize` and `tools/list`.",
+    )
 
 
 class Trace(Record):
@@ -62,16 +66,20 @@ def traces(reader: Reader, parameters: TracesParameters) -> Traces:
     """
     looked_at = parameters.limit * _SPANS_LOOKED_AT
     found = _newest(reader, parameters, looked_at)
-    told = [row["trace"] for row in found[: parameters.limit]]
-    if not told:
+    if not found:
         return Traces(items=[], gaps=[])
-    facts = {row["trace"]: row for row in reader.rows("traces_facts", in_traces(reader, told))}
-    items = [_trace(facts[trace]) for trace in told if trace in facts]
-    return Traces(items=items, gaps=_gaps(found, len(told), looked_at))
+    asked = in_traces(reader, [row["trace"] for row in found])
+    facts = {row["trace"]: row for row in reader.rows("traces_facts", asked)}
+    known = [facts[row["trace"]] for row in found if row["trace"] in facts]
+    shown = [row for row in known if parameters.protocol or not row["protocol_only"]]
+    gaps = _gaps(found, len(shown) > parameters.limit, looked_at)
+    if len(shown) < len(known):
+        gaps.append("traces of nothing but MCP's protocol are left out: ask with protocol")
+    return Traces(items=[_trace(row) for row in shown[: parameters.limit]], gaps=gaps)
 
 
 def _newest(reader: Reader, parameters: TracesParameters, looked_at: int) -> list[dict[str, Any]]:
-    """One row for each trace of the newest spans, and one more than are told if there are more.
+    """One row for each trace of the newest spans, and one more than are told if there are more, of either kind.
 
     A period may hold any number of spans, and the newest are wanted: it is read from its end, further back
     only where there was not enough.
@@ -82,15 +90,16 @@ def _newest(reader: Reader, parameters: TracesParameters, looked_at: int) -> lis
         since = max(period["since"], end - back) if back else period["since"]
         asked = {"since": since, "until": period["until"]}
         found = reader.rows("traces", {**asked, "span_limit": looked_at, "limit": parameters.limit + 1})
-        if len(found) > parameters.limit or since == period["since"]:
+        shown = [row for row in found if parameters.protocol or not row["protocol_only"]]
+        if len(shown) > parameters.limit or since == period["since"]:
             return found
         if found and found[0]["span_count"] == looked_at:
             return found
     return []
 
 
-def _gaps(found: list[dict[str, Any]], told: int, looked_at: int) -> list[str]:
-    if len(found) > told:
+def _gaps(found: list[dict[str, Any]], has_more: bool, looked_at: int) -> list[str]:
+    if has_more:
         return ["there are older ones: ask with until, or with a higher limit"]
     if found[0]["span_count"] == looked_at:
         # Long traces took up all that is looked at.

@@ -10,10 +10,12 @@ SELECT trace, argMin(span, (parent != '0000000000000000', start_time, span)) AS 
        count() AS span_count,
        countIf(gen_ai_operation_name = 'execute_tool') AS ran_count,
        countIf(attribution_policy_enforcement_action = 'blocked' AND gen_ai_operation_name = 'evaluate_policy') AS blocked_count,
-       countIf(status_code = 'ERROR') AS error_count
+       countIf(status_code = 'ERROR') AS error_count,
+       countIf(mcp_method_name IN ('', 'tools/call')) = 0 AS protocol_only
 FROM (
     SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(parent_span_id)) AS parent, name, service_name,
            start_time, end_time, status_code, gen_ai_agent_name, gen_ai_operation_name, attribution_principal_id,
+           mcp_method_name,
            attribution_policy_enforcement_action
     FROM {database}.spans
     WHERE tenant_id = {tenant:String}
