@@ -1,5 +1,13 @@
 -- Approvals that were asked for or answered in a time, newest first, with all that their spans say, whenever that was. What
 -- is counted (OVER ()) is over all pages; the first of all comes with every page for its counts.
+WITH named AS (
+    SELECT attribution_approval_id FROM {database}.spans
+    WHERE tenant_id = {tenant:String} AND attribution_approval_id != ''
+      AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+      AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
+      AND (empty({id:Array(String)}) OR attribution_approval_id IN {id:Array(String)})
+      AND (gen_ai_operation_name = 'resolve_approval' OR attribution_approval_status = 'requested')
+)
 SELECT *, (empty({status:Array(String)}) OR has({status:Array(String)}, status))
     AND ({after_ns:Int64} < -9000000000000000000 OR (start_ns, trace, key) < ({after_ns:Int64}, {after_trace:String}, {after_key:String}))
     AS listed
@@ -47,17 +55,19 @@ FROM (
             FROM {database}.spans
             WHERE tenant_id = {tenant:String}
               AND start_time >= {earliest:DateTime64(9,'UTC')}
-              AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
+{%- if not given.everywhere %}
+              AND toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))}
+{%- elif given.earliest < given.since %}
+              -- What was said before the period is looked for where its ids occur.
+              AND (start_time >= {since:DateTime64(9,'UTC')} OR toStartOfFiveMinutes(start_time) IN (
+                  SELECT step FROM {database}.id_times
+                  WHERE tenant_id = {tenant:String} AND id_hash IN (
+                      SELECT toUInt32(cityHash64('attribution_approval_id', attribution_approval_id)) FROM named)))
+{%- endif %}
               AND (gen_ai_operation_name = 'resolve_approval' OR attribution_approval_status = 'requested')
               AND (attribution_approval_id = '' AND start_time >= {since:DateTime64(9,'UTC')}
                         AND start_time < {until:DateTime64(9,'UTC')} AND empty({id:Array(String)})
-                OR attribution_approval_id != '' AND attribution_approval_id IN (
-                    SELECT attribution_approval_id FROM {database}.spans
-                    WHERE tenant_id = {tenant:String} AND attribution_approval_id != ''
-                      AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-                      AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
-                      AND (empty({id:Array(String)}) OR attribution_approval_id IN {id:Array(String)})
-                      AND (gen_ai_operation_name = 'resolve_approval' OR attribution_approval_status = 'requested')))
+                OR attribution_approval_id != '' AND attribution_approval_id IN (SELECT * FROM named))
         ) AS s
         GROUP BY key
         HAVING (empty({approver:Array(String)}) OR approver IN {approver:Array(String)})
