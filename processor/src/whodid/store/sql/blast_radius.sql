@@ -34,19 +34,21 @@ WITH actions AS (
     ) AS s
     GROUP BY trace_id, key
 )
-SELECT *, count() OVER (PARTITION BY from_kind, to_kind) AS kind_count,
+SELECT * EXCEPT (some_spans, some_traces), arrayMap(id -> lower(hex(id)), some_spans) AS spans,
+    arrayMap(id -> lower(hex(id)), some_traces) AS traces,
+    count() OVER (PARTITION BY from_kind, to_kind) AS kind_count,
     countIf(action_count > 0) OVER (PARTITION BY from_kind, to_kind) AS reached_count,
     row_number() OVER (PARTITION BY from_kind, to_kind ORDER BY action_count + denied_count DESC) AS nth
 FROM (
-    SELECT part.1 AS from_kind, part.2 AS from_id, part.3 AS to_kind, part.4 AS to_id,
+    SELECT any(part.1) AS from_kind, any(part.2) AS from_id, any(part.3) AS to_kind, any(part.4) AS to_id,
         countIf(did_run) AS action_count, countIf(did_run AND changed) AS changing_count,
         countIf(was_blocked AND NOT did_run) AS denied_count,
         toUnixTimestamp64Nano(min(first)) AS first_ns, toUnixTimestamp64Nano(max(last)) AS last_ns,
-        arrayMap(id -> lower(hex(id)), groupArray(5)(span)) AS spans,
+        groupArray(5)(span) AS some_spans,
         -- Whose results a cache may have served; one more than is looked up tells that they are too many.
-        arrayMap(id -> lower(hex(id)), groupUniqArrayIf(301)(trace_id, part.1 = 'all')) AS traces
+        groupUniqArrayIf(301)(trace_id, part.1 = 'all') AS some_traces
     FROM (
-        SELECT *, arrayJoin(arrayDistinct(arrayFilter(
+        SELECT *, arrayJoin(arrayFilter(
             part -> part.2 != '' AND (part.3 = '' OR part.4 != '') OR part.1 IN ('all', 'agent', 'principal'),
             arrayConcat(
                 [('all', '', '', ''),
@@ -63,15 +65,17 @@ FROM (
                  ('tool', toString(tool), 'resource', resource),
                  ('principal', principal, 'session', session)],
                 arrayMap(name -> ('service', toString(name), '', ''), services),
-                arrayMap(name -> ('agent', name, '', ''), arrayPopFront(chain)),
-                arrayMap((above, below) -> ('agent', above, 'agent', below),
+                arrayMap(name -> ('agent', name, '', ''),
+                    arrayFilter(name -> name != agent, arrayDistinct(arrayPopFront(chain)))),
+                arrayDistinct(arrayMap((above, below) -> ('agent', above, 'agent', below),
                     arraySlice(chain, 2, greatest(length(chain) - 2, 0)), arraySlice(chain, 3)))))) AS part
         FROM actions
         WHERE did_run OR was_blocked
     )
     -- An edge to or from nobody would say less than the node of nobody does.
-    WHERE to_kind = '' OR from_id != '' AND to_id != ''
-    GROUP BY part
+    WHERE part.3 = '' OR part.2 != '' AND part.4 != ''
+    -- By a hash: the parts of a day are hundreds of thousands, and comparing four texts of each takes longer.
+    GROUP BY sipHash128(part.1, part.2, part.3, part.4)
 )
 -- The first of each kind, which has the kind's counts, comes whatever the limit is.
 ORDER BY from_kind != 'all', to_kind != '', nth != 1, action_count + denied_count DESC, from_kind, from_id, to_kind, to_id

@@ -8,5 +8,6 @@
 {%- elif given.kind == "tool" %}gen_ai_tool_name = {id:String}
 {%- elif given.kind == "agent" -%}
     {#- What others did on an agent's delegation was reached through it; the principal is no agent. -#}
-(gen_ai_agent_name = {id:String} OR has(arrayPopFront(attribution_delegation_chain), {id:String}))
+(gen_ai_agent_name = {id:String} OR has(attribution_delegation_chain, {id:String})
+            AND (attribution_delegation_chain[1] != {id:String} OR has(arrayPopFront(attribution_delegation_chain), {id:String})))
 {%- endif -%}
