@@ -44,6 +44,14 @@ class Instrumentor(frameworks.Instrumentor):
         *mcp_peers.TRANSPORTS,
     )
 
+    def install(self) -> None:
+        """Install the hooks, and say what the SDK's first version does not have."""
+        super().install()
+        version = self.installed_version()
+        if version is not None and version.partition(".")[0] == "1" and not self.problems:
+            less = "only its client's calls are recorded; servers, and telling them for whom, need mcp 2"
+            self.problems.append(f"mcp {version}: {less}")
+
     def hook(self, module: ModuleType) -> None:
         """Wrap what each of the modules has to offer."""
         if module.__name__ in mcp_peers.TRANSPORTS:
@@ -95,7 +103,7 @@ async def _call_tool(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs:
         return _denied(action.denial)
     with action.executing():
         result = await wrapped(*args, **kwargs)
-        if getattr(result, "is_error", False):
+        if result.is_error if hasattr(result, "is_error") else getattr(result, "isError", False):
             action.failed("tool_error")
         action.result(quietly(ADAPTER, "a result could not be read", lambda: result.model_dump(mode="json")))
         return result
@@ -111,14 +119,16 @@ def read_call(session: Any, name: str, arguments: Any) -> ToolCall:
     tool = (_tools.get(session) or {}).get(name)
     if tool is None:
         return ToolCall(name=name, arguments=arguments)
-    hints = tool.annotations
-    definition = {"name": tool.name, "description": tool.description, "parameters": tool.input_schema}
+    # As it was sent: the SDK's first version has the protocol's own names, and its second has others.
+    said = tool.model_dump(mode="json", by_alias=True)
+    hints = said.get("annotations")
+    definition = {"name": tool.name, "description": tool.description, "parameters": said.get("inputSchema")}
     return ToolCall(
         name=name,
         arguments=arguments,
         description=tool.description,
         definition={key: value for key, value in definition.items() if value is not None},
-        effect=hints and effects.of_hints(hints.read_only_hint, hints.destructive_hint),
+        effect=hints and effects.of_hints(hints.get("readOnlyHint"), hints.get("destructiveHint")),
         tool=tool,
     )
 
@@ -126,7 +136,8 @@ def read_call(session: Any, name: str, arguments: Any) -> ToolCall:
 def _denied(denial: str) -> Any:
     """What a server answers whose tool failed: the model reads it, and may try something else."""
     types = sys.modules["mcp.client.session"].types
-    return types.CallToolResult(is_error=True, content=[types.TextContent(type="text", text=denial)])
+    content = [{"type": "text", "text": denial}]
+    return types.CallToolResult.model_validate({"isError": True, "content": content})
 
 
 def _inject(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

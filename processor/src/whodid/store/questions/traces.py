@@ -79,7 +79,7 @@ def traces(reader: Reader, parameters: TracesParameters) -> Traces:
 
 
 def _newest(reader: Reader, parameters: TracesParameters, looked_at: int) -> list[dict[str, Any]]:
-    """One row for each trace of the newest spans, and one more than are told if there are more, of either kind.
+    """One row for each trace of the newest spans; of each kind one more than are told, if there are more.
 
     A period may hold any number of spans, and the newest are wanted: it is read from its end, further back
     only where there was not enough.
