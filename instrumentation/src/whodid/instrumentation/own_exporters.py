@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from whodid.instrumentation.export import Target
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
-OTLP_PORTS: Final = frozenset({4317, 4318})
+OTLP_PORTS: Final = frozenset[int | None]({4317, 4318})
 """One receiver's, for gRPC and HTTP, by convention."""
 
 

@@ -104,7 +104,7 @@ def _force_flush(timeout_s: float = ending.FLUSH_TIMEOUT_S) -> None:
     if hasattr(provider, "force_flush"):
         provider.force_flush()
     # What the provider has given it is on disk; a little less time, so that there is some to say so.
-    if _state.outbox is not None and not _state.outbox.force_flush(int(timeout_s * 900)):
+    if _state.outbox is not None and not _state.outbox.force_flush(int(timeout_s * 800)):
         _log.warning("whodid: the receiver did not answer: spans wait in %s", settings.current().unsent)
 
 
