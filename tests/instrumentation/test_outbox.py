@@ -277,6 +277,20 @@ def test_a_folder_that_cannot_be_made_is_a_problem_of_the_report(tmp_path: Path)
     assert "cannot be written to (Not a directory)" in done.stdout
 
 
+def test_a_flush_says_that_spans_wait(tmp_path: Path) -> None:
+    program = (
+        "from whodid.instrumentation import flush, init\nfrom opentelemetry import trace\n"
+        "init(report=False)\ntrace.get_tracer('host').start_span('x').end(); print(flush(1))"
+    )
+    with receiver() as receiving:
+        for endpoint, sent in ((receiving.endpoint, "True"), (nowhere(), "False")):
+            given = environment(WHODID_UNSENT=str(tmp_path), OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+            command = [sys.executable, "-c", program]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=given)
+            assert done.stdout.strip() == sent, done.stderr
+    assert names(tmp_path) == ["x"]
+
+
 def run_dying(how: str, folder: Path, endpoint: str, **more: str) -> subprocess.CompletedProcess[str]:
     policy = folder.parent / "policy.cedar"
     policy.write_text("permit (principal, action, resource);")

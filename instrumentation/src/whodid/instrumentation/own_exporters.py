@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from whodid.instrumentation.export import Target
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
-OTLP_PORTS: Final = frozenset[int | None]({4317, 4318})
+OTLP_PORTS: Final = frozenset({4317, 4318})
 """One receiver's, for gRPC and HTTP, by convention."""
 
 
@@ -32,7 +32,7 @@ def sends_to(processor: Any, target: Target) -> bool:
     if not isinstance(endpoint, str):
         return False
     (host, port), (our_host, our_port) = _address(endpoint), _address(target.shown)
-    return host == our_host and (port == our_port or {port, our_port} == OTLP_PORTS)
+    return host == our_host and (port == our_port or {port, our_port} <= OTLP_PORTS)
 
 
 def _address(endpoint: str) -> tuple[str, int | None]:

@@ -90,8 +90,9 @@ def ensure() -> None:
 
 
 def flush(timeout_s: float = ending.FLUSH_TIMEOUT_S) -> bool:
-    """Send what is waiting; False if that was not done in time."""
-    return ending.within(lambda: _force_flush(timeout_s), timeout_s)
+    """Send what is waiting; False if that was not done in time, or it waits on disk (WHODID_UNSENT)."""
+    sent: list[bool] = []
+    return ending.within(lambda: sent.append(_force_flush(timeout_s)), timeout_s) and all(sent)
 
 
 def _flush_at_exit() -> None:
@@ -99,13 +100,15 @@ def _flush_at_exit() -> None:
     _force_flush()
 
 
-def _force_flush(timeout_s: float = ending.FLUSH_TIMEOUT_S) -> None:
+def _force_flush(timeout_s: float = ending.FLUSH_TIMEOUT_S) -> bool:
     provider: Any = trace.get_tracer_provider()
     if hasattr(provider, "force_flush"):
         provider.force_flush()
     # What the provider has given it is on disk; a little less time, so that there is some to say so.
-    if _state.outbox is not None and not _state.outbox.force_flush(int(timeout_s * 800)):
-        _log.warning("whodid: the receiver did not answer: spans wait in %s", settings.current().unsent)
+    if _state.outbox is None or _state.outbox.force_flush(int(timeout_s * 800)):
+        return True
+    _log.warning("whodid: the receiver did not answer: spans wait in %s", settings.current().unsent)
+    return False
 
 
 def _make_provider() -> None:
