@@ -136,6 +136,8 @@ def test_an_id_of_several_actions_leads_to_each(page: Page, site: Site, expected
     answer = page.goto(site.url(f"/action/{story.CORRELATION}"))
     assert answer is not None
     assert answer.status == 409
+    # Which of them something came before is not known: not asked, now or later.
+    assert page.locator("#panel-before").count() == 0
     page.get_by_role("link", name=story.SEARCH).click()
     expect(page.locator(".headline")).to_contain_text("web_search")
 

@@ -138,7 +138,11 @@ async def _whole(asker: Asker, look: Look, page: Page) -> Response:
     # A page about one thing is not there where the thing is not; one of many panels says so in its place.
     first = next((each for each in asked.values() if each is not None), None)
     status = _status(first) if len(page.panels) == 1 or "{" in page.path else 200
-    return _html(page.template, context | {"asked": asked, "endpoint": asker.endpoint}, status)
+    # Nor is there more to ask about what is not there, or may be one of several.
+    panels = now if status in (404, 409) else page.panels
+    return _html(
+        page.template, context | {"asked": asked, "panels": panels, "endpoint": asker.endpoint}, status
+    )
 
 
 async def _one(asker: Asker, look: Look, page: Page, panel: Panel) -> Response:
