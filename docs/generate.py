@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from whodid.cli import main as cli
+from whodid.instrumentation import frameworks
 from whodid.processor import settings
 from whodid.store.questions import QUESTIONS
 
@@ -47,8 +48,16 @@ def questions() -> str:
     return "\n".join(["| question | |", "| --- | --- |", *rows])
 
 
+def adapters() -> str:
+    """Every adapter with the releases that its tests run with."""
+    loaded = [frameworks.load(name) for name in frameworks.ADAPTERS]
+    rows = [f"| `{each.name}` | `{each.distribution}` | {' to '.join(each.tested)} |" for each in loaded]
+    return "\n".join(["| `WHODID_FRAMEWORKS` | of | tested with |", "| --- | --- | --- |", *rows])
+
+
 GENERATED = {
     "configuration.md": settings_table,
+    "instrumentation.md": adapters,
     "cli.md": command_help,
     "questions/README.md": questions,
 }

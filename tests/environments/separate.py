@@ -21,8 +21,24 @@ import pytest
 from tests.running import environment
 
 ROOT = Path(__file__).parents[2]
-INSIDE = {name: ROOT / "tests" / "instrumentation" / f"inside_{name}.py" for name in ("google_adk", "crewai")}
-"""The files of tests that run in an environment, by its name, which is the adapter's."""
+_OF_ADAPTERS = ROOT / "tests" / "instrumentation"
+INSIDE = {
+    "crewai": ("inside_crewai", "inside_mcp_first"),
+    "google_adk": ("inside_google_adk",),
+    "oldest": (
+        "test_claude_agent_sdk",
+        "test_fastmcp",
+        "test_langchain",
+        "test_langchain_approvals",
+        "test_langgraph",
+        "inside_mcp_first",
+        "test_openai_agents",
+        "test_pydantic_ai",
+    ),
+    "oldest_crewai": ("inside_crewai",),
+    "oldest_google_adk": ("inside_google_adk",),
+}
+"""The files of tests that run in an environment, by its name."""
 INSTALL_TIMEOUT_S = 400
 RUN_TIMEOUT_S = 400
 NOT_SERVED = ("was not found in the package registry", "there is no version of", "there are no versions of")
@@ -77,24 +93,26 @@ def uv(*arguments: str) -> None:
     assert ran.returncode == 0, ran.stderr
 
 
-def tests_in(file: Path) -> list[str]:
-    """The names of the tests in a file that cannot be imported here."""
+def tests_in(name: str) -> list[str]:
+    """The tests of an environment, as `FILE::TEST`: they cannot be imported here."""
     return [
-        node.name
-        for node in ast.parse(file.read_text()).body
+        f"{file}::{node.name}"
+        for file in INSIDE[name]
+        for node in ast.parse((_OF_ADAPTERS / f"{file}.py").read_text()).body
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     ]
 
 
-def run(config: pytest.Config, name: str, file: Path, folder: Path) -> dict[str, list[str]]:
-    """Runs a file of tests in an environment; gives what went wrong, by the name of each test that ran.
+def run(config: pytest.Config, name: str, folder: Path) -> dict[str, list[str]]:
+    """Runs the tests of an environment; gives what went wrong, by the name of each that ran.
 
     Warnings are not errors there: they are the other packages' own.
     """
+    files = [str(_OF_ADAPTERS / f"{file}.py") for file in INSIDE[name]]
     results = folder / f"{name}.xml"
     flags = ("-q", "-W", "default", "-p", "no:cacheprovider", f"--junitxml={results}")
     ran = subprocess.run(
-        (str(python(config, name)), "-m", "pytest", *flags, str(file)),
+        (str(python(config, name)), "-m", "pytest", *flags, *files),
         cwd=ROOT,
         env=environment(),
         capture_output=True,
@@ -104,7 +122,8 @@ def run(config: pytest.Config, name: str, file: Path, folder: Path) -> dict[str,
     assert results.exists(), ran.stdout + ran.stderr
     outcomes: dict[str, list[str]] = {}
     for case in ElementTree.parse(results).iter("testcase"):
-        problems = outcomes.setdefault(case.get("name", "").partition("[")[0], [])
+        file = case.get("classname", "").rpartition(".")[2]
+        problems = outcomes.setdefault(f"{file}::{case.get('name', '').partition('[')[0]}", [])
         problems += [
             f"{case.get('name')}: {found.text}" for found in case if found.tag in ("failure", "error")
         ]

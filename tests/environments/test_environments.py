@@ -25,7 +25,7 @@ def outcomes_of(
         if name not in known:
             folder = tmp_path_factory.mktemp(name)
             try:
-                known[name] = separate.run(pytestconfig, name, separate.INSIDE[name], folder)
+                known[name] = separate.run(pytestconfig, name, folder)
             except BaseException as error:  # noqa: BLE001 a skip as well: it holds for all of them
                 known[name] = error
         found = known[name]
@@ -38,7 +38,7 @@ def outcomes_of(
 
 @pytest.mark.parametrize(
     ("name", "test"),
-    [(name, test) for name, file in separate.INSIDE.items() for test in separate.tests_in(file)],
+    [(name, test) for name in separate.INSIDE for test in separate.tests_in(name)],
 )
 def test_inside(outcomes_of: Callable[[str], Outcomes], name: str, test: str) -> None:
     assert outcomes_of(name)[test] == []

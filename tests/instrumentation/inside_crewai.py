@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -32,7 +31,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from tests.adapters import DENY_DELETE, Spans, assert_only_of, for_user, installed, is_child, said
-from whodid.instrumentation import approver, current, frameworks, stamping
+from whodid.instrumentation import approver, current, stamping
 from whodid.instrumentation.context import NOTHING_KNOWN
 from whodid.semconv import attributes as attr
 
@@ -400,64 +399,3 @@ def test_eight_users_at_once(spans: Spans) -> None:
         assert len(mine) == 4
         for span in mine:
             assert_only_of(span, user)
-
-
-# The first version of MCP's SDK, which this framework brings: its client's calls are recorded, and no more.
-
-ORDERS = """
-from mcp.server.fastmcp import FastMCP
-from mcp.types import ToolAnnotations
-app = FastMCP("orders", log_level="ERROR")
-@app.tool(annotations=ToolAnnotations(readOnlyHint=True))
-def lookup_order(order_id: str) -> str:
-    "Looks up an order."
-    if order_id == "none":
-        raise LookupError(order_id)
-    return f"order {order_id}"
-@app.tool()
-def delete_customer(customer: str) -> str:
-    return "deleted " + customer
-app.run()
-"""
-
-
-async def ask_server(*calls: tuple[str, dict[str, str]]) -> list[tuple[str, bool]]:
-    from mcp import ClientSession, StdioServerParameters
-    from mcp.client.stdio import stdio_client
-
-    server = StdioServerParameters(command=sys.executable, args=["-c", ORDERS], env=dict(os.environ))
-    async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
-        await session.initialize()
-        await session.list_tools()
-        results: list[Any] = [await session.call_tool(name, arguments) for name, arguments in calls]
-    return [(result.content[0].text, result.isError) for result in results]
-
-
-@pytest.fixture
-def mcp_spans(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, "mcp", policy=DENY_DELETE, lacking=("need mcp 2",)) as found:
-        yield found
-
-
-def test_calls_of_the_first_versions_client(mcp_spans: Spans) -> None:
-    with for_user("alice"):
-        found = asyncio.run(
-            ask_server(
-                ("lookup_order", {"order_id": "A1"}),
-                ("lookup_order", {"order_id": "none"}),
-                ("delete_customer", {"customer": "C1"}),
-            )
-        )
-    assert found[0] == ("order A1", False)
-    assert [is_error for _, is_error in found] == [False, True, True]
-    assert "denied by policy" in found[2][0]
-    ran, failed = mcp_spans.find("execute_tool")
-    assert said(ran, attr.ATTRIBUTION_PRINCIPAL_ID) == "alice"
-    assert said(ran, attr.ATTRIBUTION_ACTION_EFFECT) == "read"
-    assert said(ran, attr.ATTRIBUTION_TOOL_DEFINITION_HASH) is not None
-    assert (ran.status.status_code, failed.status.status_code) == (StatusCode.UNSET, StatusCode.ERROR)
-    assert len(mcp_spans.find("evaluate_policy")) == 3
-
-
-def test_that_no_more_is_recorded_of_it_is_said() -> None:
-    assert any("only its client's calls are recorded" in each for each in frameworks.load("mcp").problems)

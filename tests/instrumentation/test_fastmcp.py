@@ -20,6 +20,8 @@ from whodid.instrumentation.context import NOTHING_KNOWN
 from whodid.semconv import attributes as attr
 
 ADAPTERS = ("fastmcp", "mcp")
+SAYS_SO = hasattr(fastmcp.settings, "telemetry_mode")
+"""Whether the framework's own spans of a call say that it is one: since version 4."""
 
 
 @pytest.fixture
@@ -71,16 +73,18 @@ def test_a_call_is_an_action_and_the_framework_s_spans_are_its_spans(spans: Span
 
     answer = asyncio.run(run())
     calls = spans.find("execute_tool")
-    assert [(span.name, span.kind) for span in calls] == [
-        ("tools/call lookup_order", SpanKind.SERVER),
-        ("tools/call lookup_order", SpanKind.CLIENT),
+    assert [span.kind for span in calls] == [
+        SpanKind.SERVER,
+        SpanKind.CLIENT if SAYS_SO else SpanKind.INTERNAL,
     ]
+    assert calls[0].name == "tools/call lookup_order"
     [action_id] = {said(span, attr.ATTRIBUTION_ACTION_ID) for span in calls}
     assert answer == ["A", "alice", action_id, ["alice", "support"]]
     assert {said(span, attr.ATTRIBUTION_ACTION_MODE) for span in calls} == {"autonomous"}
-    assert not [name for name in spans.names() if name.startswith("execute_tool")]
+    assert ("execute_tool lookup_order" in spans.names()) is not SAYS_SO
 
 
+@pytest.mark.skipif(not SAYS_SO, reason="before version 4 it is not told to make none")
 def test_where_the_framework_makes_no_spans_ours_is_made(
     spans: Spans, monkeypatch: pytest.MonkeyPatch
 ) -> None:

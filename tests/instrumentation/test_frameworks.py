@@ -124,3 +124,33 @@ def test_the_list_the_entry_points_and_the_files_agree() -> None:
         loaded = frameworks.load(name)
         assert loaded.name == name
         assert loaded.installed_version() is not None or name in separate.INSIDE
+
+
+@pytest.mark.parametrize(
+    ("version", "of_age"),
+    [
+        (None, None),
+        ("1.1.9", "older"),
+        ("1.2", None),
+        ("1.2.0", None),
+        ("1.9.99.post1", None),
+        ("1.10.0rc1", "newer"),
+        ("2.0", "newer"),
+        ("unknown", "older"),
+    ],
+)
+def test_a_release_that_is_not_tested_is_said(
+    monkeypatch: pytest.MonkeyPatch, version: str | None, of_age: str | None
+) -> None:
+    known = adapter()
+    monkeypatch.setattr(known, "tested", ("1.2.0", "1.9.3"), raising=False)
+    monkeypatch.setattr(known, "installed_version", lambda: version)
+    expected = f"no-such-distribution {version} is {of_age} than what whodid is tested with (1.2.0 to 1.9.3)"
+    assert known.untested() == (None if of_age is None else expected)
+
+
+def test_the_oldest_releases_are_those_that_are_tested() -> None:
+    folder = Path(__file__).parents[1] / "environments"
+    pinned = {line for file in folder.glob("oldest*.txt") for line in file.read_text().splitlines()}
+    for loaded in map(frameworks.load, frameworks.ADAPTERS):
+        assert f"{loaded.distribution}=={loaded.tested[0]}" in pinned

@@ -229,6 +229,11 @@ def _frameworks() -> list[Finding]:
             detail = f"{adapter.distribution} {version}: " + "; ".join(problems)
             hint = "what is named runs unobserved: use a version that the guide lists"
             found.append(Finding("frameworks", level, detail, hint))
+        elif (warning := adapter.untested()) is not None:
+            hint = (
+                "what it has of what is hooked is recorded; look at a trace of your own, or use a tested one"
+            )
+            found.append(Finding("frameworks", Level.WARNING, warning, hint))
         else:
             found.append(Finding("frameworks", Level.OK, f"{adapter.distribution} {version} is instrumented"))
     for distribution, version in inventory.without_adapter(claimed):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from whodid.dashboards.pages.look import Look
     from whodid.store.questions.blast_radius import BlastRadius, Edge, Node
 
-_OF_AN_ID, _OF_A_NAME = "7d", "6h"
+_OF_AN_ID, _OF_A_NAME = "7d", "3h"
 """Since when it tells of what is looked up by the times of its id, and of what a whole period is read for."""
 LIMITS = ("100", "1000", "10000")
 """How many nodes and edges a reader may ask for; the first is what the page begins with."""

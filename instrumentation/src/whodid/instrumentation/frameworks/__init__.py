@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Final
+import logging
+import re
+from typing import Any, ClassVar, Final
 
 from whodid.instrumentation.hooks import Hooks
+
+_log = logging.getLogger(__name__)
 
 ADAPTERS: Final = (
     "openai_agents",
@@ -27,15 +31,40 @@ class Instrumentor(Hooks):
     `name` is what WHODID_FRAMEWORKS calls it.
     """
 
+    tested: ClassVar[tuple[str, str]]
+    """The oldest and the newest release of the framework that its tests have passed with."""
+
     def instrument(self, **kwargs: Any) -> None:
         """Install the hooks, and stamping on the provider. What OpenTelemetry passes along is not needed."""
         del kwargs
+        if (warning := self.untested()) is not None:
+            _log.warning("whodid: %s", warning)
         from whodid.instrumentation import provider  # an adapter that is only installed needs no SDK
 
         provider.ensure()
         self.install()
 
+    def untested(self) -> str | None:
+        """What to say of an installed release that is none of `tested`. It is hooked all the same."""
+        version = self.installed_version()
+        if version is None:
+            return None
+        oldest, newest = (_release(each) for each in self.tested)
+        found = _release(version)
+        if oldest <= found and found[:2] <= newest[:2]:  # a correction of the newest needs no word
+            return None
+        of_age = "older" if found < oldest else "newer"
+        tested = " to ".join(self.tested)
+        return f"{self.distribution} {version} is {of_age} than what whodid is tested with ({tested})"
+
 
 def load(name: str) -> Instrumentor:
     """The adapter of one name from ADAPTERS. Imports nothing of the framework's."""
     return importlib.import_module(f"{__name__}.{name}").Instrumentor()
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The first four numbers of a release, zeros for what it does not say. Source: PEP 440."""
+    numbers = re.match(r"\d+(?:\.\d+)*", version)
+    found = [int(number) for number in numbers.group().split(".")] if numbers else []
+    return tuple([*found, 0, 0, 0, 0][:4])

@@ -27,6 +27,7 @@ class Instrumentor(frameworks.Instrumentor):
 
     name = ADAPTER
     distribution = "claude-agent-sdk"
+    tested = ("0.2.180", "0.2.189")
     modules = (
         "claude_agent_sdk._internal.query",
         "claude_agent_sdk._internal.client",

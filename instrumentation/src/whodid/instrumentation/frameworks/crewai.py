@@ -20,6 +20,7 @@ class Instrumentor(frameworks.Instrumentor):
 
     name = ADAPTER
     distribution = "crewai"
+    tested = ("1.15.29", "1.15.30")
     modules = (
         "crewai.telemetry.telemetry",
         "crewai.tools.base_tool",

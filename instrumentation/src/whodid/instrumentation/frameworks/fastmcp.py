@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from whodid.instrumentation import frameworks
 from whodid.instrumentation.core import ToolCall, in_action
-from whodid.instrumentation.frameworks.mcp import read_call
+from whodid.instrumentation.frameworks.mcp import denied, read_call, read_result
 from whodid.instrumentation.frameworks.seam import argument, decide, quietly
 
 ADAPTER: Final = "fastmcp"
@@ -24,6 +24,7 @@ class Instrumentor(frameworks.Instrumentor):
 
     name = ADAPTER
     distribution = "fastmcp"
+    tested = ("3.4.0", "4.2.3")
     modules = ("fastmcp.client.client", "fastmcp.server.server")
 
     def hook(self, module: ModuleType) -> None:
@@ -42,12 +43,10 @@ async def _call_tool(wrapped: Any, client: Any, args: tuple[Any, ...], kwargs: d
     if action is None:
         return await wrapped(*args, **kwargs)
     if action.denial is not None:
-        return _denied(action.denial)
+        return denied(action.denial)
     with action.executing(native=_makes_spans("client.telemetry", "client_span")):
         result = await wrapped(*args, **kwargs)
-        if getattr(result, "is_error", False):
-            action.failed("tool_error")
-        action.result(quietly(ADAPTER, "a result could not be read", lambda: result.model_dump(mode="json")))
+        quietly(ADAPTER, "a result could not be read", lambda: read_result(action, result))
         return result
 
 
@@ -67,12 +66,6 @@ async def _call_own_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: di
 def _call(args: tuple[Any, ...], kwargs: dict[str, Any], session: Any = None) -> ToolCall:
     name, arguments = argument(args, kwargs, 0, "name"), argument(args, kwargs, 1, "arguments")
     return read_call(session, name, arguments)
-
-
-def _denied(denial: str) -> Any:
-    """What a server answers whose tool failed."""
-    types = sys.modules["mcp.client.session"].types
-    return types.CallToolResult(is_error=True, content=[types.TextContent(type="text", text=denial)])
 
 
 def _makes_spans(module: str, name: str) -> bool:

@@ -29,6 +29,7 @@ class Instrumentor(frameworks.Instrumentor):
 
     name = ADAPTER
     distribution = "google-adk"
+    tested = ("2.11.0", "2.13.0")
     modules = (
         "google.adk.agents.base_agent",
         "google.adk.agents.context",

@@ -21,6 +21,7 @@ class Instrumentor(frameworks.Instrumentor):
 
     name = ADAPTER
     distribution = "langchain-core"
+    tested = ("1.4.0", "1.8.3")
     modules = ("langchain_core.tools.base", langchain_approvals.MODULE)
 
     def hook(self, module: ModuleType) -> None:

@@ -24,6 +24,7 @@ class Instrumentor(frameworks.Instrumentor):
 
     name = ADAPTER
     distribution = "langgraph"
+    tested = ("1.2.0", "1.2.24")
     modules = ("langgraph.pregel.main",)
 
     def hook(self, module: ModuleType) -> None:

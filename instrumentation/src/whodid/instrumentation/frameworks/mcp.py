@@ -1,8 +1,8 @@
 """MCP, both sides: a client's calls as actions, and attribution carried over the hop in a request's `_meta`.
 
-The SDK makes spans of its own on both sides, which stamping completes; none is made a second time here. A
-server's part belongs to its caller's action. What a server is told is self-asserted: it has only the client's
-word for it.
+The SDK makes spans of its own on both sides, which stamping completes; none is made a second time here
+(before version 2 there are none: `mcp_first`). A server's part belongs to its caller's action. What a server
+is told is self-asserted: it has only the client's word for it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from opentelemetry.context import Context, get_value, set_value
 
 from whodid.instrumentation import baggage, effects, frameworks
 from whodid.instrumentation.context import NOTHING_KNOWN, current, with_attribution
-from whodid.instrumentation.core import ToolCall, in_action
-from whodid.instrumentation.frameworks import mcp_peers
+from whodid.instrumentation.core import Action, ToolCall, in_action
+from whodid.instrumentation.frameworks import mcp_first, mcp_peers
 from whodid.instrumentation.frameworks.seam import argument, decide, quietly
 from whodid.instrumentation.streams import attached
 from whodid.instrumentation.weakly import ByObject
@@ -34,6 +34,7 @@ class Instrumentor(frameworks.Instrumentor):
 
     name = ADAPTER
     distribution = "mcp"
+    tested = ("1.24.0", "2.3.0")
     modules = (
         "mcp.client.session",
         "mcp.client.client",
@@ -41,21 +42,17 @@ class Instrumentor(frameworks.Instrumentor):
         "mcp.shared.direct_dispatcher",
         "mcp.server._otel",
         "mcp.server.runner",
+        *mcp_first.MODULES,
         *mcp_peers.TRANSPORTS,
     )
-
-    def install(self) -> None:
-        """Install the hooks, and say what the SDK's first version does not have."""
-        super().install()
-        version = self.installed_version()
-        if version is not None and version.partition(".")[0] == "1" and not self.problems:
-            less = "only its client's calls are recorded; servers, and telling them for whom, need mcp 2"
-            self.problems.append(f"mcp {version}: {less}")
 
     def hook(self, module: ModuleType) -> None:
         """Wrap what each of the modules has to offer."""
         if module.__name__ in mcp_peers.TRANSPORTS:
             mcp_peers.hook_transport(self, module)
+            return
+        if module.__name__ in mcp_first.MODULES:
+            mcp_first.hook(self, module)
             return
         match module.__name__:
             case "mcp.client.session":
@@ -100,12 +97,10 @@ async def _call_tool(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs:
     if action is None:
         return await wrapped(*args, **kwargs)
     if action.denial is not None:
-        return _denied(action.denial)
+        return denied(action.denial)
     with action.executing():
         result = await wrapped(*args, **kwargs)
-        if result.is_error if hasattr(result, "is_error") else getattr(result, "isError", False):
-            action.failed("tool_error")
-        action.result(quietly(ADAPTER, "a result could not be read", lambda: result.model_dump(mode="json")))
+        quietly(ADAPTER, "a result could not be read", lambda: read_result(action, result))
         return result
 
 
@@ -133,7 +128,14 @@ def read_call(session: Any, name: str, arguments: Any) -> ToolCall:
     )
 
 
-def _denied(denial: str) -> Any:
+def read_result(action: Action, result: Any) -> None:
+    """Note what a server answered: an error is an answer, and nothing is raised."""
+    if result.is_error if hasattr(result, "is_error") else result.isError:
+        action.failed("tool_error")
+    action.result(result.model_dump(mode="json"))
+
+
+def denied(denial: str) -> Any:
     """What a server answers whose tool failed: the model reads it, and may try something else."""
     types = sys.modules["mcp.client.session"].types
     content = [{"type": "text", "text": denial}]
@@ -179,7 +181,7 @@ def _compose(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 
 
 def _arrived(request: Any) -> Context:
-    said = baggage.extract(request.meta) if mcp_peers.accepted(request) else None
+    said = baggage.extract(request.meta) if mcp_peers.accepted(getattr(request, "request", None)) else None
     if said is None:
         # Nobody said for whom: not the one in whose block the server happened to be started.
         said = current() if get_value(_SAME_TASK) else NOTHING_KNOWN

@@ -16,12 +16,12 @@ from whodid.instrumentation.streams import attached
 from whodid.instrumentation.weakly import ByObject
 
 TRANSPORTS: Final = {
-    "mcp.client.streamable_http": "streamable_http_client",
-    "mcp.client.sse": "sse_client",
-    "mcp.client.stdio": "stdio_client",
-    "mcp.shared.memory": "create_client_server_memory_streams",
+    "mcp.client.streamable_http": ("streamable_http_client", "streamablehttp_client"),
+    "mcp.client.sse": ("sse_client",),
+    "mcp.client.stdio": ("stdio_client",),
+    "mcp.shared.memory": ("create_client_server_memory_streams",),
 }
-"""Modules with what opens a connection; each gives streams, of which the second is written to."""
+"""Modules with what opens a connection, by all its names. It gives streams; the second is written to."""
 _MAY_SEND: Final = "whodid.mcp.may_send"
 _Address = tuple[str, int | None]
 _addresses: Final[ByObject[_Address]] = ByObject()
@@ -29,11 +29,13 @@ _addresses: Final[ByObject[_Address]] = ByObject()
 
 def hook_transport(adapter: Hooks, module: ModuleType) -> None:
     """Wrap what opens a connection, and in every module that has it by import already."""
-    name = TRANSPORTS[module.__name__]
-    original = vars(module)[name]
-    holders = [each for each in list(sys.modules.values()) if _holds(each, name, original)]
-    for holder in holders:
-        adapter.wrap(holder, name, _opened(module.__name__))
+    for name in TRANSPORTS[module.__name__]:
+        original = vars(module).get(name)
+        if original is None:
+            continue
+        holders = [each for each in list(sys.modules.values()) if _holds(each, name, original)]
+        for holder in holders:
+            adapter.wrap(holder, name, _opened(module.__name__))
 
 
 def _holds(module: Any, name: str, original: Any) -> bool:
@@ -81,10 +83,14 @@ def _stream(given: Any) -> Any:
 
 async def send(wrapped: Any, dispatcher: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Around a dispatcher's request: whether attribution may go where it leads."""
-    stream = _stream(getattr(dispatcher, "_write_stream", None))
-    host, port = _addresses.get(stream) or (None, None)
-    with attached(set_value(_MAY_SEND, peers.sends_to(host, port))):
+    with attached(set_value(_MAY_SEND, may_send_over(dispatcher))):
         return await wrapped(*args, **kwargs)
+
+
+def may_send_over(connection: Any) -> bool:
+    """Whether what is written to a dispatcher, or a session that is its own, may carry attribution."""
+    host, port = _addresses.get(_stream(getattr(connection, "_write_stream", None))) or (None, None)
+    return peers.sends_to(host, port)
 
 
 def may_send() -> bool:
@@ -92,9 +98,8 @@ def may_send() -> bool:
     return get_value(_MAY_SEND) is True
 
 
-def accepted(request: Any) -> bool:
-    """Whether a request's word is taken: a pipe's is this machine's, HTTP's is its client address's."""
-    http = getattr(request, "request", None)
+def accepted(http: Any) -> bool:
+    """Whether a request's word is taken: a pipe's (None) is this machine's, HTTP's its client address's."""
     if http is None:
         return peers.accepts_from(peers.THIS_MACHINE)
     client = getattr(http, "client", None)

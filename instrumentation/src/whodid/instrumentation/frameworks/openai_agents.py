@@ -31,6 +31,7 @@ class Instrumentor(frameworks.Instrumentor):
 
     name = ADAPTER
     distribution = "openai-agents"
+    tested = ("0.22.0", "0.24.0")
     modules = (
         "agents.run_internal.tool_execution",
         "agents.run_internal.run_loop",

@@ -20,6 +20,7 @@ class Instrumentor(frameworks.Instrumentor):
 
     name = ADAPTER
     distribution = "pydantic-ai-slim"
+    tested = ("2.0.0", "2.68.0")
     modules = ("pydantic_ai.agent", "pydantic_ai.tool_manager")
 
     def hook(self, module: ModuleType) -> None:
