@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
 import socket
+import time
 import zlib
 from collections.abc import Generator
 from pathlib import Path
@@ -275,6 +277,24 @@ def test_a_call_that_ends_grpcs_own_server_does_not_end_the_receiver(tmp_path: P
         assert started.said.count("it is up again") == 2
         assert started.stop() == 0
         assert "Traceback" not in started.said
+
+
+@pytest.mark.parametrize("pause_s", [0, 0.2])
+@pytest.mark.parametrize("behind", [b"garbage\r\n", b"5\r\nab", b"0\r\n\r\nGARBAGE\r\n\r\n"])
+@pytest.mark.parametrize("head", [b"POST /v1/traces HTTP/1.1", b"POST /nowhere HTTP/1.1", b"GARBAGE"])
+def test_a_request_that_breaks_http_behind_its_head_is_no_traceback(
+    running: Running, head: bytes, behind: bytes, pause_s: float
+) -> None:
+    """While its answer is made, or after it: there is nobody to be answered a second time."""
+    head += b"\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", running.http_port), timeout=2) as connection:
+        connection.sendall(head)
+        time.sleep(pause_s)
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            connection.sendall(behind)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 4")
+    assert post(running, GOOD).status_code == 200
+    assert "Traceback" not in running.said
 
 
 def test_what_was_refused_is_in_quarantine_with_the_reason(running: Running, data_dir: Path) -> None:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -25,7 +26,11 @@ _TOO_MANY = (
 
 def _protocol(max_connections: int) -> type[H11Protocol]:
     class Bounded(H11Protocol):
-        """uvicorn bounds requests; a connection that never sends one would stay for ever, and uncounted."""
+        """uvicorn bounds requests; a connection that never sends one would stay for ever, and uncounted.
+
+        Nor does it reckon with a request that breaks HTTP behind its head, when an answer is on its way: two
+        answers to one request are an exception, and a traceback in the log for whoever sends a few bytes.
+        """
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -37,6 +42,15 @@ def _protocol(max_connections: int) -> type[H11Protocol]:
 
         def _close_if_silent(self) -> None:
             if self.scope is None and not self.transport.is_closing():  # pyright: ignore[reportUnnecessaryComparison]
+                self.transport.close()
+
+        def send_400_response(self, msg: str) -> None:
+            if self.cycle is not None:  # pyright: ignore[reportUnnecessaryComparison]
+                self.cycle.disconnected = True  # whoever makes an answer has nobody to send it to
+                self.cycle.message_event.set()
+            if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                super().send_400_response(msg)
+            else:
                 self.transport.close()
 
     return Bounded
