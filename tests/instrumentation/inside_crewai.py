@@ -6,14 +6,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import tempfile
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-# Before the import: the framework reports to its vendor, and asks whether to send traces there.
+# Before the import: the framework reports to its vendor, asks whether to send traces there, and reads what
+# another version of it has kept.
 os.environ |= {
+    "XDG_DATA_HOME": tempfile.mkdtemp(prefix="crewai-"),
     "CREWAI_DISABLE_TELEMETRY": "true",
     "CREWAI_TRACING_ENABLED": "false",
     "CREWAI_TESTING": "true",

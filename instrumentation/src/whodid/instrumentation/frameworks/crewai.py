@@ -6,7 +6,9 @@ import inspect
 import sys
 from collections.abc import Awaitable
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
+
+import wrapt
 
 from whodid.instrumentation import frameworks, stamping
 from whodid.instrumentation.core import AgentRun, agent_start, in_action, in_agent
@@ -14,18 +16,27 @@ from whodid.instrumentation.frameworks import crewai_calls as calls
 from whodid.instrumentation.frameworks.crewai_calls import ADAPTER
 from whodid.instrumentation.frameworks.seam import quietly
 
+_BY_IMPORT: Final = {
+    "run_before_tool_call_hooks": calls.before,
+    "run_after_tool_call_hooks": calls.after,
+    "extract_tool_call_info": calls.identified,
+}
+"""What an executor has by import, and calls by that name."""
+
 
 class Instrumentor(frameworks.Instrumentor):
     """Hooks the agents, the tools, and where the framework runs its own hooks around a call."""
 
     name = ADAPTER
     distribution = "crewai"
-    tested = ("1.15.29", "1.15.30")
+    tested = ("1.15.3", "1.15.30")
     modules = (
         "crewai.telemetry.telemetry",
         "crewai.tools.base_tool",
         "crewai.tools.structured_tool",
         "crewai.agents.agent_executor",
+        "crewai.agents.crew_agent_executor",  # before 1.15.29
+        "crewai.experimental.agent_executor",  # the same
         "crewai.agent.core",
     )
 
@@ -41,23 +52,34 @@ class Instrumentor(frameworks.Instrumentor):
             case "crewai.tools.structured_tool":
                 self.wrap(module, "CrewStructuredTool.invoke", calls.run)
                 self.wrap(module, "CrewStructuredTool.ainvoke", calls.run_async)
-            case "crewai.agents.agent_executor":
-                self._hook_calls(module)
-            case _:
+            case "crewai.agent.core":
                 self.wrap(module, "Agent.execute_task", _work)
                 self.wrap(module, "Agent.aexecute_task", _work_async)
                 self.wrap(module, "Agent.kickoff", _work)
                 self.wrap(module, "Agent.kickoff_async", _work_async)
+            case _:
+                self._hook_calls(module)
 
     def _hook_calls(self, executor: ModuleType) -> None:
-        hooks, tools = sys.modules["crewai.hooks.tool_hooks"], sys.modules["crewai.utilities.tool_utils"]
-        for holder in (hooks, tools, executor):  # the others have the names by import
-            self.wrap(holder, "run_before_tool_call_hooks", calls.before)
-        for holder in (hooks, tools, executor):
-            self.wrap(holder, "run_after_tool_call_hooks", calls.after)
-        for holder in (sys.modules["crewai.utilities.agent_utils"], executor):
-            self.wrap(holder, "extract_tool_call_info", calls.identified)
-        self.wrap(hooks, "ToolCallHookContext.request_human_input", calls.asked)
+        hooks, reading = sys.modules["crewai.hooks.tool_hooks"], sys.modules["crewai.utilities.agent_utils"]
+        if not _is_hooked(reading.extract_tool_call_info):  # by an executor that was imported before
+            self.wrap(hooks, "ToolCallHookContext.request_human_input", calls.asked)
+            for holder in (hooks, sys.modules["crewai.utilities.tool_utils"]):
+                self.wrap(holder, "run_before_tool_call_hooks", calls.before)
+                self.wrap(holder, "run_after_tool_call_hooks", calls.after)
+            self.wrap(reading, "extract_tool_call_info", calls.identified)
+        for name, wrapper in _BY_IMPORT.items():
+            if (known := vars(executor).get(name)) is None:
+                continue
+            if _is_hooked(known):  # it has it from a module that was hooked before, and would keep it
+                setattr(executor, name, known.__wrapped__)
+            self.wrap(executor, name, wrapper)
+        if hasattr(executor, "CrewAgentExecutor"):
+            self.wrap(executor, "CrewAgentExecutor._execute_single_native_tool_call", calls.executed)
+
+
+def _is_hooked(function: Any) -> bool:
+    return isinstance(function, wrapt.FunctionWrapper)
 
 
 def _vendors_own(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

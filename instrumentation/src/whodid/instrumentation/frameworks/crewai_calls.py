@@ -66,6 +66,13 @@ def identified(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, An
     return found
 
 
+def executed(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Around the way of one call through an executor that reads what a model wrote by itself."""
+    name = str(argument(args, kwargs, 1, "func_name"))
+    _current.set(_Call(name=name, call_id=str(argument(args, kwargs, 0, "call_id"))))
+    return wrapped(*args, **kwargs)
+
+
 def before(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Around the host's hooks before a call; true stops it."""
     context, known = argument(args, kwargs, 0, "context"), _current.get()
