@@ -21,6 +21,8 @@ from tests.running import service
 VISITS = 6
 """The first of them is not counted: what is measured is warm, as for the questions."""
 TIMEOUT_MS = 60_000
+MAX_AGE_S = 3600
+"""How old the newest span may be: a page's period ends now, and of an older store it would hold little."""
 MAX_MS = 1_000
 """The target for the first meaningful content."""
 BEGIN, END = "<!-- pages: begin -->", "<!-- pages: end -->"
@@ -89,6 +91,10 @@ def paths(client: Any, database: str) -> Iterator[tuple[str, str]]:
 
 def measure(store_url: str, client: Any, database: str) -> list[Shown]:
     """Every page in Chromium, from `whodid up` on a server's store. Raises where a page is none."""
+    newest = f"SELECT dateDiff('second', max(start_time), now()) FROM {database}.spans"
+    age_s = int(client.query(newest).result_rows[0][0])
+    if age_s > MAX_AGE_S:
+        raise SystemExit(f"the store's newest span is {age_s} s old\nhint: fill another one: without --keep")
     chromium = shutil.which("chromium")
     with (
         tempfile.TemporaryDirectory(prefix="pages-") as folder,

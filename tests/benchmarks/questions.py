@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         record = [asdict(run) for run in runs]
         Path(options.json).write_text(json.dumps(record, indent=1) + "\n")
     if options.write:
-        _write(options.write, runs)
+        _write(options.write, runs, pages_only=bool(options.only))
     exact = all(each.precision == each.recall == 1 for run in runs for each in run.judged)
     return int(not exact)
 
@@ -314,7 +314,16 @@ def _show_growth(console: Console, small: Run, large: Run) -> None:
             console.print(f"growth of {each.name}: {grown:.2f} (look-ups by id: target ≤ 1.5)")
 
 
-def _write(page: Path, runs: Sequence[Run]) -> None:
+def _write(page: Path, runs: Sequence[Run], *, pages_only: bool) -> None:
+    if not pages_only:  # a table with some of the questions would take the place of all of them
+        _write_questions(page, runs)
+    shown = [each for run in runs for each in run.shown]
+    if shown:
+        spans = f"{runs[-1].filled.span_count:,} spans; milliseconds, medians of {pages.VISITS - 1} visits:"
+        _put(page, [spans, "", *pages.table(shown), ""], pages.BEGIN, pages.END)
+
+
+def _write_questions(page: Path, runs: Sequence[Run]) -> None:
     lines: list[str] = []
     for run in runs:
         filled = run.filled
@@ -329,10 +338,6 @@ def _write(page: Path, runs: Sequence[Run]) -> None:
             "",
         ]
     _put(page, lines, BEGIN, END)
-    shown = [each for run in runs for each in run.shown]
-    if shown:
-        spans = f"{runs[-1].filled.span_count:,} spans; milliseconds, medians of {pages.VISITS - 1} visits:"
-        _put(page, [spans, "", *pages.table(shown), ""], pages.BEGIN, pages.END)
 
 
 def _put(page: Path, lines: Sequence[str], begin: str, end: str) -> None:
