@@ -6,42 +6,63 @@ Prints its address. The orders server asks the warehouse, whose address it is gi
 from __future__ import annotations
 
 import asyncio
+import pkgutil
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 
+import mcp
 import uvicorn
-from mcp import Client
-from mcp.server.mcpserver import MCPServer
 
 from whodid.instrumentation import init
 
+IS_FIRST = not hasattr(mcp, "Client")
+"""Whether it is the SDK before version 2, which some frameworks bring."""
 
-def orders(warehouse_url: str) -> MCPServer:
-    server = MCPServer("orders", log_level="ERROR")
 
+def server(name: str, tool: Callable[..., Any]) -> Any:
+    """A server of one tool, by either version of the SDK."""
+    kind = "mcp.server.fastmcp.FastMCP" if IS_FIRST else "mcp.server.mcpserver.MCPServer"
+    made = pkgutil.resolve_name(kind)(name, log_level="ERROR")
+    made.add_tool(tool)
+    return made
+
+
+async def called(url: str, tool: str, **arguments: str) -> str:
+    """What a tool of the server at that address answers."""
+    if not IS_FIRST:
+        async with mcp.Client(url) as client:
+            return text(await client.call_tool(tool, arguments))
+    from mcp.client.streamable_http import streamable_http_client
+
+    opening: Any = streamable_http_client(url)  # which gives three things in that version
+    async with opening as (read, write, _), mcp.ClientSession(read, write) as session:
+        await session.initialize()
+        return text(await session.call_tool(tool, arguments))
+
+
+def text(result: Any) -> str:
+    return "".join(part.text for part in result.content)
+
+
+def orders(warehouse_url: str) -> Any:
     async def check_stock(item: str) -> str:
-        async with Client(warehouse_url) as client:
-            result: Any = await client.call_tool("count_items", {"item": item})
-            return "".join(part.text for part in result.content)
+        return await called(warehouse_url, "count_items", item=item)
 
-    server.add_tool(check_stock)
-    return server
+    return server("orders", check_stock)
 
 
-def warehouse() -> MCPServer:
-    server = MCPServer("warehouse", log_level="ERROR")
-
+def warehouse() -> Any:
     def count_items(item: str) -> str:
         return f"7 of {item}"
 
-    server.add_tool(count_items)
-    return server
+    return server("warehouse", count_items)
 
 
-async def serve(server: MCPServer) -> None:
+async def serve(made: Any) -> None:
     """Over HTTP on a free port of the loopback, until SIGTERM."""
-    config = uvicorn.Config(server.streamable_http_app(), log_level="error", ws="none")
+    config = uvicorn.Config(made.streamable_http_app(), log_level="error", ws="none")
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         bound.listen()
