@@ -21,8 +21,8 @@ _LONG, _DAY = "30d", "24h"
 _SINCE = {"principal": _LONG, "credential": _LONG, "session": _LONG, "resource": "6h"}
 """What is looked up by the times of its id is told of the days that a store keeps by itself, others of one.
 
-Of twenty million spans in six days those of an agent's took longer than a question may; a resource's first panel
-reads its actions, which took a second for a day.
+Of twenty million spans in six days those of an agent's took longer than a question may, and a resource's
+actions of a day, which its first panel reads, a second.
 """
 _REACHED = 50
 """How many neighbours are told; the blast radius has more."""
