@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry import trace
@@ -11,6 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from tests.adapters import DENY_DELETE, Spans, installed
 from tests.agent_spans import Recorded
 from whodid.instrumentation import approvals, guard, settings, stamping
 
@@ -32,6 +34,20 @@ def exporter() -> InMemorySpanExporter:
 def recorded(exporter: InMemorySpanExporter) -> Recorded:
     exporter.clear()
     return Recorded(exporter)
+
+
+@pytest.fixture
+def spans(exporter: InMemorySpanExporter, request: Any) -> Generator[Spans]:
+    """Under the adapters that the file of tests names in `ADAPTERS`."""
+    with installed(exporter, *request.module.ADAPTERS) as found:
+        yield found
+
+
+@pytest.fixture
+def guarded(exporter: InMemorySpanExporter, request: Any) -> Generator[Spans]:
+    """The same, and customers are not deleted."""
+    with installed(exporter, *request.module.ADAPTERS, policy=DENY_DELETE) as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)

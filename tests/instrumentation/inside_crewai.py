@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -30,15 +30,14 @@ from crewai.hooks import (
 from crewai.llms.base_llm import BaseLLM
 from crewai.tools import tool
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from tests.adapters import DENY_DELETE, Spans, assert_only_of, for_user, installed, is_child, said
+from tests.adapters import Spans, assert_only_of, for_user, is_child, said
 from whodid.instrumentation import approver, current, stamping
 from whodid.instrumentation.context import NOTHING_KNOWN
 from whodid.semconv import attributes as attr
 
-ADAPTER = "crewai"
+ADAPTERS = ("crewai",)
 WAYS = ("call", "text")
 """How models ask for a tool: with a call, or, those that cannot, in words."""
 # The framework warns of its own, and so do the packages that it imports.
@@ -46,18 +45,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-
-
-@pytest.fixture
-def spans(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, ADAPTER) as found:
-        yield found
-
-
-@pytest.fixture
-def guarded(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, ADAPTER, policy=DENY_DELETE) as found:
-        yield found
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,29 +16,16 @@ from google.adk.models import BaseLlm, LlmRequest, LlmResponse
 from google.adk.runners import InMemoryRunner
 from google.adk.tools import AgentTool, FunctionTool, ToolContext
 from google.genai import types
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from tests.adapters import DENY_DELETE, Spans, assert_only_of, for_user, installed, is_child, said
+from tests.adapters import Spans, assert_only_of, for_user, is_child, said
 from whodid.instrumentation import approver, current
 from whodid.instrumentation.context import NOTHING_KNOWN
 from whodid.semconv import attributes as attr
 
-ADAPTER = "google_adk"
+ADAPTERS = ("google_adk",)
 # The framework warns of its own: of agents that it wants to replace, and in its code that uses them.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-
-@pytest.fixture
-def spans(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, ADAPTER) as found:
-        yield found
-
-
-@pytest.fixture
-def guarded(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, ADAPTER, policy=DENY_DELETE) as found:
-        yield found
 
 
 class Scripted(BaseLlm):

@@ -9,7 +9,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +21,15 @@ from mcp.client.streamable_http import streamablehttp_client
 from mcp.server.fastmcp import Context, FastMCP
 from mcp.shared.memory import create_connected_server_and_client_session as connected
 from opentelemetry import trace
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from tests.adapters import DENY_DELETE, Spans, assert_only_of, for_user, installed, is_child, said
+from tests.adapters import Spans, assert_only_of, for_user, is_child, said
 from tests.programs.attributed_first_server import delete_customer, failing, whoami
 from whodid.instrumentation import core, current
 from whodid.semconv import attributes as attr
 
-ADAPTER = "mcp"
+ADAPTERS = ("mcp",)
 SERVER = Path(__file__).parents[1] / "programs" / "attributed_first_server.py"
-
-
-@pytest.fixture
-def spans(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, ADAPTER) as found:
-        yield found
-
-
-@pytest.fixture
-def guarded(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, ADAPTER, policy=DENY_DELETE) as found:
-        yield found
 
 
 def orders() -> FastMCP:

@@ -41,12 +41,6 @@ DENIED = DENY_DELETE.replace("delete_customer", DELETE)
 
 
 @pytest.fixture
-def spans(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, *ADAPTERS) as found:
-        yield found
-
-
-@pytest.fixture
 def guarded(exporter: InMemorySpanExporter) -> Generator[Spans]:
     with installed(exporter, *ADAPTERS, policy=DENIED) as found:
         yield found

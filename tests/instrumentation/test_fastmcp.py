@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Generator
 from typing import Any
 
 import fastmcp
 import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.exceptions import ToolError
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from tests.adapters import DENY_DELETE, Spans, assert_only_of, for_user, installed, said
+from tests.adapters import Spans, assert_only_of, for_user, said
 from whodid.instrumentation import core, current
 from whodid.instrumentation.context import NOTHING_KNOWN
 from whodid.semconv import attributes as attr
@@ -22,18 +20,6 @@ from whodid.semconv import attributes as attr
 ADAPTERS = ("fastmcp", "mcp")
 SAYS_SO = hasattr(fastmcp.settings, "telemetry_mode")
 """Whether the framework's own spans of a call say that it is one: since version 4."""
-
-
-@pytest.fixture
-def spans(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, *ADAPTERS) as found:
-        yield found
-
-
-@pytest.fixture
-def guarded(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, *ADAPTERS, policy=DENY_DELETE) as found:
-        yield found
 
 
 deleted: list[str] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
@@ -19,19 +18,7 @@ from whodid.instrumentation.context import NOTHING_KNOWN
 from whodid.instrumentation.digest import freeze
 from whodid.semconv import attributes as attr
 
-ADAPTER = "langchain"
-
-
-@pytest.fixture
-def spans(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, ADAPTER) as found:
-        yield found
-
-
-@pytest.fixture
-def guarded(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, ADAPTER, policy=DENY_DELETE) as found:
-        yield found
+ADAPTERS = ("langchain",)
 
 
 @tool
@@ -206,11 +193,11 @@ def test_a_call_that_cannot_be_read_is_denied_only_where_a_guard_is_on(
             return f"ran for {customer}"
 
     asked: list[Any] = []
-    with installed(exporter, ADAPTER) as spans:
+    with installed(exporter, *ADAPTERS) as spans:
         assert Odd().invoke({"customer": "C"}) == "ran for C"
         assert spans.names() == []
     asked.clear()
-    with installed(exporter, ADAPTER, policy=DENY_DELETE):
+    with installed(exporter, *ADAPTERS, policy=DENY_DELETE):
         assert "could not be checked" in Odd().invoke({"customer": "C"})
     assert caplog.text.count("a tool call could not be read") == 1
 

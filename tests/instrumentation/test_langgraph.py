@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -17,28 +17,15 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
 from langgraph.types import Command, interrupt
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from tests.adapters import DENY_DELETE, Spans, assert_only_of, for_user, installed, is_child, said
+from tests.adapters import Spans, assert_only_of, for_user, is_child, said
 from whodid.instrumentation import current
 from whodid.instrumentation.context import NOTHING_KNOWN
 from whodid.semconv import attributes as attr
 
 ADAPTERS = ("langchain", "langgraph")
 MESSAGES: dict[str, Any] = {"messages": [("user", "hi")]}
-
-
-@pytest.fixture
-def spans(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, *ADAPTERS) as found:
-        yield found
-
-
-@pytest.fixture
-def guarded(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, *ADAPTERS, policy=DENY_DELETE) as found:
-        yield found
 
 
 class OfflineModel(GenericFakeChatModel):

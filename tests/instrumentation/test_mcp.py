@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,29 +19,16 @@ from mcp.server.lowlevel.server import Server
 from mcp.server.mcpserver import MCPServer
 from opentelemetry import baggage as otel_baggage
 from opentelemetry.context import attach, detach
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from tests.adapters import DENY_DELETE, Spans, assert_only_of, for_user, installed, is_child, said
+from tests.adapters import Spans, assert_only_of, for_user, is_child, said
 from whodid.instrumentation import attribution, core, current
 from whodid.semconv import attributes as attr
 
-ADAPTER = "mcp"
+ADAPTERS = ("mcp",)
 SERVER = Path(__file__).parents[1] / "programs" / "attributed_server.py"
 MODES = ("auto", "legacy")
 """The SDK serves a client in its process without a transport, or, for the older protocol, over streams."""
-
-
-@pytest.fixture
-def spans(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, ADAPTER) as found:
-        yield found
-
-
-@pytest.fixture
-def guarded(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, ADAPTER, policy=DENY_DELETE) as found:
-        yield found
 
 
 deleted: list[str] = []

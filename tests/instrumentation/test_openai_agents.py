@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -15,26 +14,14 @@ from agents.testing import ScriptedModel, assistant_message, function_call
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from tests.adapters import DENY_DELETE, Spans, assert_only_of, for_user, installed, is_child, said
+from tests.adapters import Spans, assert_only_of, for_user, installed, is_child, said
 from whodid.instrumentation import approver, current
 from whodid.instrumentation.context import NOTHING_KNOWN
 from whodid.semconv import attributes as attr
 
 # The SDK sends its own traces to its vendor where tracing is on; tests stay offline.
 OFFLINE = RunConfig(tracing_disabled=True)
-ADAPTER = "openai_agents"
-
-
-@pytest.fixture
-def spans(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, ADAPTER) as found:
-        yield found
-
-
-@pytest.fixture
-def guarded(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, ADAPTER, policy=DENY_DELETE) as found:
-        yield found
+ADAPTERS = ("openai_agents",)
 
 
 @function_tool
@@ -423,7 +410,7 @@ def test_eight_users_at_once_in_threads(spans: Spans) -> None:
 
 
 def test_uninstrumented_it_is_the_sdk_alone(exporter: InMemorySpanExporter) -> None:
-    with installed(exporter, ADAPTER):
+    with installed(exporter, *ADAPTERS):
         pass
     run_sync(agent([call("lookup_order", order_id="A")], done()))
     assert exporter.get_finished_spans() == ()

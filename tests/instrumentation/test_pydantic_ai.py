@@ -35,27 +35,15 @@ from pydantic_ai.models.function import AgentInfo, DeltaToolCall, FunctionModel
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.output import ToolOutput
 
-from tests.adapters import DENY_DELETE, Spans, assert_only_of, for_user, installed, is_child, said
+from tests.adapters import Spans, assert_only_of, for_user, installed, is_child, said
 from whodid.instrumentation import approvals, approver, current, settings, tool_effect
 from whodid.instrumentation.context import NOTHING_KNOWN
 from whodid.semconv import attributes as attr
 
-ADAPTER = "pydantic_ai"
+ADAPTERS = ("pydantic_ai",)
 AnyAgent = Agent[None, Any]
 # Older versions know a result only, whose text says it.
 TELLS_DENIALS = tuple(map(int, version("pydantic-ai-slim").split(".")[:2])) >= (2, 40)
-
-
-@pytest.fixture
-def spans(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, ADAPTER) as found:
-        yield found
-
-
-@pytest.fixture
-def guarded(exporter: InMemorySpanExporter) -> Generator[Spans]:
-    with installed(exporter, ADAPTER, policy=DENY_DELETE) as found:
-        yield found
 
 
 @pytest.fixture
@@ -623,7 +611,7 @@ def test_eight_users_at_once_in_threads(spans: Spans) -> None:
 
 
 def test_uninstrumented_it_is_the_framework_alone(exporter: InMemorySpanExporter) -> None:
-    with installed(exporter, ADAPTER):
+    with installed(exporter, *ADAPTERS):
         pass
     run(agent(call("lookup_order", order_id="A")), "hi")
     assert exporter.get_finished_spans() == ()

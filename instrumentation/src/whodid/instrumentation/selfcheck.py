@@ -229,7 +229,7 @@ def _frameworks() -> list[Finding]:
             detail = f"{adapter.distribution} {version}: " + "; ".join(problems)
             hint = "what is named runs unobserved: use a version that the guide lists"
             found.append(Finding("frameworks", level, detail, hint))
-        elif (warning := adapter.untested()) is not None:
+        elif (warning := adapter.untested(version)) is not None:
             hint = (
                 "what it has of what is hooked is recorded; look at a trace of your own, or use a tested one"
             )

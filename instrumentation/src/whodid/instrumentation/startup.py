@@ -96,8 +96,8 @@ def _install_adapters(chosen: tuple[str, ...], report: Report) -> None:
             report.not_installed.append(adapter.distribution)
         else:
             report.instrumented.append((adapter.distribution, version))
-        if (warning := adapter.untested()) is not None:
-            report.problems.append(warning)
+            if (warning := adapter.untested(version)) is not None:
+                report.problems.append(warning)
     for distribution, version in inventory.without_adapter(claimed):
         report.found.append((distribution, version, "there is no adapter for it"))
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import re
 from typing import Any, ClassVar, Final
 
 from whodid.instrumentation.hooks import Hooks
-
-_log = logging.getLogger(__name__)
 
 ADAPTERS: Final = (
     "openai_agents",
@@ -37,18 +34,13 @@ class Instrumentor(Hooks):
     def instrument(self, **kwargs: Any) -> None:
         """Install the hooks, and stamping on the provider. What OpenTelemetry passes along is not needed."""
         del kwargs
-        if (warning := self.untested()) is not None:
-            _log.warning("whodid: %s", warning)
         from whodid.instrumentation import provider  # an adapter that is only installed needs no SDK
 
         provider.ensure()
         self.install()
 
-    def untested(self) -> str | None:
+    def untested(self, version: str) -> str | None:
         """What to say of an installed release that is none of `tested`. It is hooked all the same."""
-        version = self.installed_version()
-        if version is None:
-            return None
         oldest, newest = (_release(each) for each in self.tested)
         found = _release(version)
         if oldest <= found and found[:2] <= newest[:2]:  # a correction of the newest needs no word

@@ -62,7 +62,9 @@ class Instrumentor(frameworks.Instrumentor):
 
     def _hook_calls(self, executor: ModuleType) -> None:
         hooks, reading = sys.modules["crewai.hooks.tool_hooks"], sys.modules["crewai.utilities.agent_utils"]
-        if not _is_hooked(reading.extract_tool_call_info):  # by an executor that was imported before
+        if not _is_hooked(
+            getattr(reading, "extract_tool_call_info", None)
+        ):  # by an executor that was imported before
             self.wrap(hooks, "ToolCallHookContext.request_human_input", calls.asked)
             for holder in (hooks, sys.modules["crewai.utilities.tool_utils"]):
                 self.wrap(holder, "run_before_tool_call_hooks", calls.before)

@@ -87,7 +87,11 @@ async def _serve(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, 
     if getattr(request, "method", None) != _CALL:
         with attached(context):
             return await wrapped(*args, **kwargs)
-    served = _Served(message, _started(message, request, context))
+    what = "a call could not be recorded"
+    served = quietly(_ADAPTER, what, lambda: _Served(message, _started(message, request, context)))
+    if served is None:
+        with attached(context):
+            return await wrapped(*args, **kwargs)
     served.scope.context = set_value(_SERVED, served, served.scope.context)
     with served.scope.running():
         result = await wrapped(*args, **kwargs)
