@@ -182,6 +182,15 @@ class TestRedact:
         said: dict[str, Value] = {"a": "sk-short", "b": "AKIA", "c": "sha256:9f86d081884c7d65"}
         assert dict(stored(Sent(attributes=said))[0]["attributes"]) == said
 
+    @pytest.mark.parametrize("secret", SECRETS)
+    def test_the_rows_around_a_secret_stay_as_they_are(self, secret: str) -> None:
+        ids = ["github-token", secret, "sky", "gitlab-key"]
+        rows = stored(
+            *(Sent(attributes=attribution("execute_tool", ATTRIBUTION_CREDENTIAL_ID=each)) for each in ids)
+        )
+        found = [row["attribution_credential_id"] for row in rows]
+        assert found == ["github-token", "[redacted]", "sky", "gitlab-key"]
+
 
 class TestSeal:
     def test_the_tables_have_the_store_s_columns(self) -> None:

@@ -18,6 +18,7 @@ from whodid.store import Store, StoreRefusedError, StoreUnavailableError
 from whodid.store import store as store_module
 from whodid.store.connection import Location, StoreUrlError, connect
 from whodid.store.migrations import STEPS, SchemaError
+from whodid.store.payload import Payload
 from whodid.store.questions.who import WhoParameters, who
 from whodid.store.retention import Retention
 from whodid.store.schema import registry_columns, span_columns
@@ -61,6 +62,28 @@ def test_what_is_inserted_is_there_and_once_for_a_token(url: str) -> None:
     store.close()
     assert record.principal.id.value == "alice@acme.example"
     assert run(url, "SELECT count() FROM {database}.spans") == [(8,)]
+
+
+def test_the_parts_of_a_payload_are_one_insert_with_all_their_rows(url: str) -> None:
+    store = Store.open(url)
+    payload = Payload.of([pipeline.run([]), batch(), batch()])
+    for _ in range(2):
+        store.send(payload, "segment-1")
+    store.close()
+    assert payload.spans.row_count == 8
+    parts = "SELECT rows FROM system.parts WHERE active AND table = 'spans' AND database = '{database}'"
+    assert run(url, parts) == [(8,)]
+    found = "SELECT rule, count() FROM {database}.findings GROUP BY rule"
+    assert dict(run(url, found)) == payload.found
+
+
+def test_a_payload_of_nothing_changes_nothing(url: str) -> None:
+    store = Store.open(url)
+    store.send(Payload.of([pipeline.run([])]), "segment-1")
+    store.close()
+    assert run(url, "SELECT count() FROM {database}.spans") == [(0,)]
+    with pytest.raises(ValueError, match="at least one part"):
+        Payload.of([])
 
 
 def test_what_is_stored_is_what_was_sealed(url: str) -> None:

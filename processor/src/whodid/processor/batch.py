@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,14 @@ class Kind(IntEnum):
     BYTES = 7
 
 
+@cache
+def is_one_of(kinds: frozenset[Kind]) -> Mask:
+    """By a kind's number, whether it is one of these; for a column of numbers at once."""
+    table = np.zeros(1 << 8, dtype=np.bool_)
+    table[list(kinds)] = True
+    return table
+
+
 @dataclass(frozen=True, slots=True)
 class Attributes:
     """Attributes in long form, one entry a value, sorted by key: the values of one key are one slice.
@@ -49,15 +58,20 @@ class Attributes:
     texts: Strings
     names: tuple[str, ...]
     """Keys, each once, in sorted order; some may occur only on a resource, a scope, an event or a link."""
+    starts: Rows = field(init=False, repr=False)
+    """Where each key's entries begin, and after them the last one's end."""
+
+    def __post_init__(self) -> None:
+        # In the codes' own type: of another one NumPy would make a copy of all of them.
+        every = np.arange(len(self.names) + 1, dtype=self.codes.dtype)
+        object.__setattr__(self, "starts", np.searchsorted(self.codes, every))
 
     def entries(self, name: str) -> slice:
         """The entries with this key; an empty slice where there are none."""
         code = bisect_left(self.names, name)
         if code >= len(self.names) or self.names[code] != name:
             return slice(0, 0)
-        # In the codes' own type: of another one NumPy would make a copy of all of them.
-        first, last = np.searchsorted(self.codes, np.array([code, code + 1], dtype=self.codes.dtype))
-        return slice(int(first), int(last))
+        return slice(int(self.starts[code]), int(self.starts[code + 1]))
 
     def positions(self, name: str, kinds: frozenset[Kind]) -> Rows | None:
         """Per owner the position of its last value of such a kind for this key, or -1; None if there is none.
@@ -65,7 +79,9 @@ class Attributes:
         A key that comes twice is against OTLP; the last one counts, as in most SDKs.
         """
         found = self.entries(name)
-        wanted: Mask = np.isin(self.kinds[found], list(kinds))
+        if found.start == found.stop:
+            return None
+        wanted = is_one_of(kinds)[self.kinds[found]]
         if not wanted.any():
             return None
         positions = np.full(self.owner_count, -1, dtype=np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -40,3 +41,17 @@ class Bodies:
 
 
 Requests = Sequence[bytes] | Bodies
+
+
+def parts(requests: Requests, part_bytes: int) -> Iterator[Bodies]:
+    """The requests in their order, in parts of about the same size and at least one.
+
+    None is larger than `part_bytes` by more than its last request. The same requests give the same parts.
+    """
+    whole = Bodies.of(requests)
+    ends = np.cumsum([end - start for start, end in whole.bounds], dtype=np.int64)
+    count = -(-int(ends[-1]) // part_bytes) if len(ends) else 1
+    cuts = np.searchsorted(ends, [int(ends[-1]) * number / count for number in range(1, count)]) + 1
+    for first, last in pairwise([0, *cuts.tolist(), len(ends)]):
+        if first < last or count == 1:
+            yield Bodies(whole.data, whole.bounds[first:last])

@@ -17,21 +17,26 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from whodid.processor import pipeline, spool
-from whodid.processor.bodies import Requests
+from whodid.processor.bodies import Requests, parts
 from whodid.processor.errors import WhodidError
 from whodid.processor.settings import DEFAULT_LIMITS, LimitSettings
 from whodid.processor.telemetry import Telemetry
 from whodid.store import StoreUnavailableError
+from whodid.store.payload import Payload
 
 if TYPE_CHECKING:
     from whodid.processor.quarantine import Quarantine
     from whodid.processor.segment import Corrupt, Segment
     from whodid.processor.spool import Spool
-    from whodid.processor.stages.seal import Sealed
 
 FIRST_RETRY_AFTER_S = 0.5
 LAST_RETRY_AFTER_S = 15.0
 _IDLE_S = 1.0
+PART_BYTES = 18 << 20
+"""How much of a segment is in the pipeline at a time, where it takes several times its size: half a full one.
+
+Each part costs some 15 ms of CPU, however small it is (docs/decisions/0057).
+"""
 
 Say = Callable[[str], None]
 Prepared = TypeVar("Prepared")
@@ -222,10 +227,10 @@ class Writer(Protocol):
     @property
     def description(self) -> str: ...
 
-    def insert(self, sealed: Sealed, token: str) -> None: ...
+    def send(self, payload: Payload, token: str) -> None: ...
 
 
-class Delivery(Courier["Sealed"]):
+class Delivery(Courier[Payload]):
     """To the store. The segment's id is the deduplication token: a segment that is delivered again, because
     the process was killed between the insert and the removal, changes nothing.
     """
@@ -263,24 +268,21 @@ class Delivery(Courier["Sealed"]):
         """How often each rule has found something in what was stored since the start, most often first."""
         return dict(self._findings.most_common())
 
-    def prepare(self, requests: Requests, arrived_on: datetime.date | None) -> Sealed:
-        return pipeline.run(requests, arrived_on, tenant=self._tenant, limits=self._limits)
+    def prepare(self, requests: Requests, arrived_on: datetime.date | None) -> Payload:
+        return Payload.of(
+            pipeline.run(part, arrived_on, tenant=self._tenant, limits=self._limits)
+            for part in parts(requests, PART_BYTES)
+        )
 
-    def send(self, prepared: Sealed, taken: Segment) -> None:
-        self._store.insert(prepared, token=taken.id)
+    def send(self, prepared: Payload, taken: Segment) -> None:
+        self._store.send(prepared, token=taken.id)
 
-    def delivered(self, prepared: Sealed, taken: Segment) -> None:
-        found = _by_rule(prepared)
-        self._findings = self._findings + found  # a new object: it is shared
-        self._telemetry.stored(prepared.spans.num_rows, taken.id, found)
+    def delivered(self, prepared: Payload, taken: Segment) -> None:
+        self._findings = self._findings + prepared.found  # a new object: it is shared
+        self._telemetry.stored(prepared.spans.row_count, taken.id, prepared.found)
 
     def observed(self) -> AbstractContextManager[None]:
         return self._telemetry.delivering()
-
-
-def _by_rule(sealed: Sealed) -> Counter[str]:
-    counted = sealed.findings.column("rule").value_counts().to_pylist()
-    return Counter({each["values"]: each["counts"] for each in counted})
 
 
 def _reason(error: Exception) -> str:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import ctypes
 import sys
 
-from whodid.processor.arrow import pa
-
 # mallopt(3): names of glibc's options.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-LARGEST_FROM_HEAP_BYTES = 64 << 20
-KEPT_FREE_BYTES = 256 << 20
+LARGEST_FROM_HEAP_BYTES = 8 << 20
+KEPT_FREE_BYTES = 64 << 20
 ARENAS = 2
 
 
 def reuse_buffers() -> None:
-    """Lets freed buffers be used again instead of giving them back, and one allocator serve Arrow and Python.
+    """Lets most freed buffers be used again instead of giving them back.
 
-    A buffer from fresh pages costs the clearing of each of them: a tenth of the service's CPU, measured. Two
-    allocators each keep what the other lacks. Does nothing where the C library is not glibc.
+    A buffer from fresh pages costs the clearing of each of them: a tenth of the service's CPU, measured. The
+    few large ones would leave the heap in pieces, and are given back (docs/decisions/0057). Does nothing
+    where the C library is not glibc.
     """
-    pa.set_memory_pool(pa.system_memory_pool())
     if sys.platform != "linux":
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -13,7 +13,7 @@ from whodid.store.retention import Retention
 
 if TYPE_CHECKING:
     from whodid.processor.settings import Settings
-    from whodid.processor.stages.seal import Sealed
+    from whodid.store.payload import Payload
 
 
 class NoStore(Store):
@@ -26,7 +26,7 @@ class NoStore(Store):
     def description(self) -> str:
         return "none, spans are only forwarded"
 
-    def insert(self, sealed: Sealed, token: str) -> None:  # noqa: ARG002
+    def send(self, payload: Payload, token: str) -> None:  # noqa: ARG002
         raise StoreUnavailableError("there is no store", "set WHODID_STORE__URL")
 
     def select(

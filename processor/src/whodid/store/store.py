@@ -13,12 +13,13 @@ from whodid.store import cost, migrations
 from whodid.store.connection import Location, connect
 from whodid.store.cost import Cost
 from whodid.store.layout import Layout
+from whodid.store.payload import Payload
 from whodid.store.reader import DEFAULT_TENANT, Limits, Reader
 from whodid.store.retention import Retention
 
 if TYPE_CHECKING:
-    from whodid.processor.arrow import Table
     from whodid.processor.stages.seal import Sealed
+    from whodid.store.payload import Stream
 
 # ClickHouse's error codes that say the rows themselves are wrong: sending them again cannot help. All others
 # are retried, for what is wrong then is the server's state (242 table is read-only, 243 no space, 252 too
@@ -142,12 +143,16 @@ class Store:
         return self._location.description
 
     def insert(self, sealed: Sealed, token: str) -> None:
-        """Inserts a sealed batch; the same batch with the same token a second time changes nothing.
+        """Inserts a sealed batch, as `send` does."""
+        self.send(Payload.of([sealed]), token)
+
+    def send(self, payload: Payload, token: str) -> None:
+        """Inserts a payload; the same one with the same token a second time changes nothing.
 
         Raises StoreUnavailableError when it may succeed later, StoreRefusedError when it never will.
         """
-        self._insert("findings", sealed.findings, token)
-        self._insert("spans", sealed.spans, token)
+        self._insert("findings", payload.findings, token)
+        self._insert("spans", payload.spans, token)
 
     def reader(self, tenant: str | None = None, limits: Limits | None = None) -> Reader:
         """What the questions ask: this store, as `tenant` may read it, or its own tenant."""
@@ -205,8 +210,8 @@ class Store:
         for client in clients:
             client.close()
 
-    def _insert(self, table: str, rows: Table, token: str) -> None:
-        if rows.num_rows == 0:
+    def _insert(self, table: str, rows: Stream, token: str) -> None:
+        if rows.row_count == 0:
             return
         settings = {
             "insert_deduplicate": 1,
@@ -218,7 +223,9 @@ class Store:
             "distributed_foreground_insert": 1,
         }
         try:
-            self._client.insert_arrow(table, rows, database=self.database, settings=settings)
+            self._client.raw_insert(
+                f"`{self.database}`.`{table}`", rows.columns, rows.content, settings, "ArrowStream"
+            )
         except Exception as error:
             raise _translated(error, self._location) from error
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from whodid.processor.arrow import pa, pc
-from whodid.processor.batch import Attributes, Findings, Kind, Mask, Rows
+from whodid.processor.batch import Attributes, Findings, Kind, Mask, Rows, is_one_of
 from whodid.processor.rules.view import View, encode
 from whodid.processor.stages.normalise import KINDS
 from whodid.semconv import attributes as attr
@@ -38,7 +38,7 @@ def type_mismatch(view: View) -> Iterator[Findings]:
         entries = attributes.entries(name)
         kinds = attributes.kinds[entries]
         # An empty value says nothing, and is no business of this rule.
-        wrong = np.logical_and.reduce([kinds != kind for kind in (Kind.EMPTY, *KINDS[attribute.type])])
+        wrong = ~is_one_of(KINDS[attribute.type] | {Kind.EMPTY})[kinds]
         if attribute.type is AttributeType.STRINGS:
             wrong |= _of_other_things(attributes, entries, ~view.batch.lifted[entries])
         if wrong.any():

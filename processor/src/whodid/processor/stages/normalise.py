@@ -89,7 +89,7 @@ def _lift(attributes: Attributes, attribute: Attribute) -> tuple[Array | None, R
     if positions is None:
         return None, np.zeros(0, dtype=np.int64)
     column = _typed(attributes.at(positions), attribute)
-    return column, positions[np.asarray(pc.is_valid(column))]
+    return column, positions[np.asarray(pc.is_valid(column))] if column.null_count else positions
 
 
 def _typed(texts: Strings, attribute: Attribute) -> Array:
@@ -98,6 +98,14 @@ def _typed(texts: Strings, attribute: Attribute) -> Array:
         return texts.cast(pa.int64())
     if attribute.column is Column.ARRAY:
         return _string_lists(texts)
+    return without_empty(texts)
+
+
+def without_empty(texts: Strings) -> Strings:
+    """The texts, null where one is empty. Where none is, as they are and not copied."""
+    offsets = np.frombuffer(texts.buffers()[1], dtype=np.int32)[texts.offset :][: len(texts) + 1]
+    if texts.null_count == 0 and (offsets[1:] > offsets[:-1]).all():
+        return texts
     return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
 
 

@@ -67,10 +67,12 @@ def _filled(batch: Batch, attribute: Attribute) -> Any:
         empty: Any = pa.array([[]], pa.list_(pa.string()))
         if column is None:
             return empty.take(pa.array(np.zeros(batch.row_count, dtype=np.int64)))
-        return pc.if_else(pc.is_valid(column), column, empty[0])
+        return pc.if_else(pc.is_valid(column), column, empty[0]) if column.null_count else column
     if kind is Column.INT:
         return pa.nulls(batch.row_count, pa.int64()) if column is None else column
-    return pc.fill_null(pa.nulls(batch.row_count, pa.string()) if column is None else column, "")
+    if column is None:
+        return pa.repeat("", batch.row_count)
+    return pc.fill_null(column, "") if column.null_count else column
 
 
 def _finding_table(columns: dict[str, Any], findings: tuple[Findings, ...]) -> Table:
