@@ -20,12 +20,12 @@ class Stream:
     columns: tuple[str, ...]
     row_count: int
     content: Any
-    """A `pyarrow.Buffer`; its buffers are compressed with LZ4, a fifth of what they are as a table."""
+    """A `pyarrow.Buffer`; its buffers are compressed with LZ4, a quarter of what they are as a table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """One insert. It waits for the store in a fifth of the memory that its tables take."""
+    """One insert. It waits for the store in a quarter of the memory that its tables take."""
 
     spans: Stream
     findings: Stream
