@@ -7,8 +7,8 @@ import sys
 
 # mallopt(3): names of glibc's options.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-LARGEST_FROM_HEAP_BYTES = 8 << 20
-KEPT_FREE_BYTES = 64 << 20
+LARGEST_FROM_HEAP_BYTES = 32 << 20
+KEPT_FREE_BYTES = 128 << 20
 ARENAS = 2
 
 
