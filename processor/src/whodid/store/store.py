@@ -13,13 +13,12 @@ from whodid.store import cost, migrations
 from whodid.store.connection import Location, connect
 from whodid.store.cost import Cost
 from whodid.store.layout import Layout
-from whodid.store.payload import Payload
+from whodid.store.payload import Payload, Stream
 from whodid.store.reader import DEFAULT_TENANT, Limits, Reader
 from whodid.store.retention import Retention
 
 if TYPE_CHECKING:
     from whodid.processor.stages.seal import Sealed
-    from whodid.store.payload import Stream
 
 # ClickHouse's error codes that say the rows themselves are wrong: sending them again cannot help. All others
 # are retried, for what is wrong then is the server's state (242 table is read-only, 243 no space, 252 too

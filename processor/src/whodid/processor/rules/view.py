@@ -11,6 +11,7 @@ import numpy.typing as npt
 from whodid.processor.arrow import Array, Strings, pa, pc
 from whodid.processor.batch import Batch, Kind, Mask, Rows
 from whodid.processor.rules.instants import Instants, read
+from whodid.processor.stages.normalise import without_empty
 from whodid.semconv import attributes as attr
 from whodid.semconv import expressions
 from whodid.semconv.expressions import AllOf, AnyOf, Expression, Not, OneOf, Present
@@ -155,7 +156,7 @@ class View:
         if name in ATTRIBUTES and ATTRIBUTES[name].column is not None:
             return None
         texts = self.batch.attributes.strings(name)
-        return None if texts is None else pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+        return None if texts is None else without_empty(texts)
 
     def _read_instants(self, name: str) -> Instants:
         encoded = self.encoded(name)

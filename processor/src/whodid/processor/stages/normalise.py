@@ -103,10 +103,8 @@ def _typed(texts: Strings, attribute: Attribute) -> Array:
 
 def without_empty(texts: Strings) -> Strings:
     """The texts, null where one is empty. Where none is, as they are and not copied."""
-    offsets = np.frombuffer(texts.buffers()[1], dtype=np.int32)[texts.offset :][: len(texts) + 1]
-    if texts.null_count == 0 and (offsets[1:] > offsets[:-1]).all():
-        return texts
-    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+    empty = pc.equal(pc.binary_length(texts), 0)
+    return pc.if_else(empty, pa.scalar(None, pa.string()), texts) if pc.any(empty).as_py() else texts
 
 
 def _string_lists(texts: Strings) -> Array:
