@@ -223,12 +223,8 @@ def _use_gaps(span: Span, family: Spans) -> list[str]:
 def _first_unenrolled(total: paging.Row) -> FirstUse | None:
     if not total.get("unenrolled_count"):
         return None
-    return FirstUse(
-        at=rfc3339(total["first_unenrolled_ns"]),
-        service=total["first_unenrolled_service"],
-        trace_id=total["first_unenrolled_trace"],
-        span_id=total["first_unenrolled_span"],
-    )
+    span, trace, service, start_ns = total["first_unenrolled"]
+    return FirstUse(at=rfc3339(start_ns), service=service, trace_id=trace, span_id=span)
 
 
 def _gaps(facts: dict[str, Any], total: paging.Row) -> list[str]:

@@ -1,3 +1,4 @@
+{%- from "parts/look_up.sql" import in_its_times, settings -%}
 -- The actions that name some approvals and ran, oldest first: each action once, in its trace.
 SELECT approval, action, lower(hex(trace_id)) AS trace, start_ns, spans, failed, arguments, tool, agent, call_id,
     count() OVER (PARTITION BY approval) AS use_count
@@ -9,8 +10,7 @@ FROM (
         max(attribution_action_arguments_hash) AS arguments, max(gen_ai_tool_name) AS tool, max(gen_ai_agent_name) AS agent,
         max(gen_ai_tool_call_id) AS call_id
     FROM {database}.spans
-    WHERE tenant_id = {tenant:String}
-      AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
+    PREWHERE tenant_id = {tenant:String}{{ in_its_times(given) }}
       AND attribution_approval_id IN {approvals:Array(String)} AND start_time >= {earliest:DateTime64(9,'UTC')}
       AND (gen_ai_operation_name = 'execute_tool' OR mcp_method_name = 'tools/call')
       -- What asked for it and stopped has not run.
@@ -19,3 +19,4 @@ FROM (
 )
 ORDER BY start_ns, trace, action
 LIMIT {shown:UInt32} BY approval
+{{ settings(given) }}

@@ -1,3 +1,4 @@
+{%- from "parts/look_up.sql" import in_its_times, settings -%}
 -- What ran, with the approval that it names and the first that was granted before it in its task. Each action once.
 -- What is counted (OVER ()) is over all pages; the first of all comes with every page for its counts.
 WITH actions AS (
@@ -20,8 +21,8 @@ WITH actions AS (
             (gen_ai_operation_name != 'execute_tool', start_time) AS rank,
             if(attribution_action_id != '', attribution_action_id, lower(hex(span_id))) AS key
         FROM {database}.spans
-        WHERE tenant_id = {tenant:String} AND ({task:String} = '' OR attribution_task_id = {task:String})
-          AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
+        {% if given.everywhere %}WHERE{% else %}PREWHERE{% endif %} tenant_id = {tenant:String}
+          AND ({task:String} = '' OR attribution_task_id = {task:String}){{ in_its_times(given) }}
 {%- if not given.principal_everywhere %}
           -- What names no principal of an action may be a little before or after what does.
           AND toStartOfFiveMinutes(start_time) IN (
@@ -85,8 +86,7 @@ FROM (
             FROM {database}.spans
             WHERE tenant_id = {tenant:String} AND gen_ai_operation_name = 'resolve_approval'
               AND attribution_approval_status = 'granted' AND attribution_task_id != ''
-              -- The times of the task that is asked about, which is then the only one.
-              AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
+              -- The times of the task that is asked about, which is then the only one.{{ in_its_times(given) }}
               AND attribution_task_id IN (SELECT attribution_task_id FROM actions)
               AND start_time >= {earliest:DateTime64(9,'UTC')}
             GROUP BY first_task
@@ -96,3 +96,4 @@ FROM (
 WHERE listed OR nth = 1
 ORDER BY start_ns, trace, key
 LIMIT {limit:UInt32}
+{% if not given.everywhere %}{{ settings(given) }}{% endif %}

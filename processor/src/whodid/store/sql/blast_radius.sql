@@ -1,3 +1,4 @@
+{%- from "parts/look_up.sql" import in_its_times, settings -%}
 -- What was reached from one starting point: each node (a kind and an id) and each edge between two, with how many
 -- actions ran or were held back. An action is looked at as a whole, so that a server's span, which names no agent,
 -- is no action of nobody.
@@ -25,11 +26,10 @@ WITH actions AS (
             gen_ai_operation_name IN ('execute_tool', 'chat') OR mcp_method_name = 'tools/call'
                 OR gen_ai_operation_name = '' AND gen_ai_agent_name = '' AND attribution_credential_id != '' AS ran
         FROM {database}.spans
-        WHERE tenant_id = {tenant:String}
-          AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-          AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
+        PREWHERE tenant_id = {tenant:String}
+          AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}{{ in_its_times(given) }}
           AND {% include "parts/reached_from.sql" %}
-          AND (gen_ai_operation_name IN ('execute_tool', 'chat', 'evaluate_policy') OR mcp_method_name = 'tools/call'
+        WHERE (gen_ai_operation_name IN ('execute_tool', 'chat', 'evaluate_policy') OR mcp_method_name = 'tools/call'
             OR gen_ai_operation_name = '' AND gen_ai_agent_name = '' AND attribution_credential_id != '')
     ) AS s
     GROUP BY trace_id, key
@@ -80,3 +80,4 @@ FROM (
 -- The first of each kind, which has the kind's counts, comes whatever the limit is.
 ORDER BY from_kind != 'all', to_kind != '', nth != 1, action_count + denied_count DESC, from_kind, from_id, to_kind, to_id
 LIMIT {limit:UInt32} BY to_kind != ''
+{{ settings(given) }}

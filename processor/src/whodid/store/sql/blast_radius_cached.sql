@@ -1,3 +1,4 @@
+{%- from "parts/look_up.sql" import in_its_times -%}
 -- Who was served, from a cache, the results of the actions that were reached.
 SELECT attribution_principal_id AS principal, gen_ai_agent_name AS agent, gen_ai_tool_name AS tool,
     uniqExact(trace_id, if(attribution_action_id != '', attribution_action_id, hex(span_id))) AS action_count,
@@ -6,12 +7,13 @@ SELECT attribution_principal_id AS principal, gen_ai_agent_name AS agent, gen_ai
 FROM {database}.spans
 WHERE tenant_id = {tenant:String} AND attribution_result_source = 'cache'
   AND start_time >= {since:DateTime64(9,'UTC')}
-  AND ({served_everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {served_steps:Array(DateTime('UTC'))})
+{%- if not given.served_everywhere %}
+  AND toStartOfFiveMinutes(start_time) IN {served_steps:Array(DateTime('UTC'))}
+{%- endif %}
   AND (attribution_result_origin_trace_id, attribution_result_origin_span_id) IN (
       SELECT lower(hex(trace_id)), lower(hex(span_id)) FROM {database}.spans
       WHERE tenant_id = {tenant:String}
-        AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-        AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
+        AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}{{ in_its_times(given) }}
         AND gen_ai_operation_name = 'execute_tool'
         AND {% include "parts/reached_from.sql" %})
 GROUP BY principal, agent, tool

@@ -1,3 +1,4 @@
+{%- from "parts/look_up.sql" import settings -%}
 -- The spans of some traces with what a delegation is told by, and the spans that they link to. The index says when the
 -- traces were: the sort key of spans begins with the time.
 SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(parent_span_id)) AS parent, name,
@@ -15,4 +16,4 @@ PREWHERE tenant_id = {tenant:String}
   AND start_time <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
 ORDER BY start_time, span_id
 LIMIT {limit:UInt32}
-SETTINGS max_threads = 1, query_plan_optimize_lazy_materialization = 0
+{{ settings(given) }}

@@ -1,3 +1,4 @@
+{%- from "parts/look_up.sql" import in_its_times, settings -%}
 -- What all spans with one credential say about it, whether they use it or only carry it.
 SELECT count() AS span_count,
     countIf(gen_ai_operation_name = '' AND mcp_method_name = ''
@@ -18,6 +19,6 @@ SELECT count() AS span_count,
     arraySort(groupUniqArrayIf(50)(attribution_principal_id, attribution_principal_id != '')) AS principals,
     arraySort(groupUniqArray(50)(service_name)) AS services
 FROM {database}.spans
-WHERE tenant_id = {tenant:String} AND attribution_credential_id = {credential:String}
-  AND ({everywhere:Bool} OR toStartOfFiveMinutes(start_time) IN {steps:Array(DateTime('UTC'))})
+PREWHERE tenant_id = {tenant:String} AND attribution_credential_id = {credential:String}{{ in_its_times(given) }}
   AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+{{ settings(given) }}

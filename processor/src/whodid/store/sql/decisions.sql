@@ -1,4 +1,5 @@
 {%- from "parts/decided.sql" import asked -%}
+{%- from "parts/look_up.sql" import settings -%}
 {%- set of_page -%}
 {{ asked(given) }}
   AND (toUnixTimestamp64Nano(start_time), lower(hex(trace_id)), lower(hex(span_id)))
@@ -12,7 +13,7 @@
 -- names its outcome.
 WITH told AS (
     SELECT trace_id, attribution_policy_decision_id FROM {database}.spans
-    WHERE tenant_id = {tenant:String} AND gen_ai_operation_name = 'evaluate_policy'
+    {% if given.id %}PREWHERE{% else %}WHERE{% endif %} tenant_id = {tenant:String} AND gen_ai_operation_name = 'evaluate_policy'
       AND {{ asked(given, ["id", "outcome"]) }}
 )
 SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(parent_span_id)) AS parent,
@@ -26,10 +27,10 @@ SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(par
         attribution_policy_context_hash, attribution_policy_context_value, attribution_action_id) AS content,
     min(content) OVER same != max(content) OVER same AS differs
 FROM {database}.spans
-WHERE tenant_id = {tenant:String}
+{% if given.id %}PREWHERE{% else %}WHERE{% endif %} tenant_id = {tenant:String}
   AND {{ of_page }}
 {%- if given.id %}
-  AND {{ decides }}
+WHERE {{ decides }}
 {%- else %}
   -- Which spans a page has, is found by a few columns: with all of them the sorting alone took ten seconds for a day of half
   -- a million decisions.
@@ -45,3 +46,4 @@ WINDOW same AS (PARTITION BY trace_id, span_id)
 ORDER BY start_ns, trace, span, content
 LIMIT 1 BY trace, span
 LIMIT {limit:UInt32}
+{% if given.id %}{{ settings(given) }}{% endif %}

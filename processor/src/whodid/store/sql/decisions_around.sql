@@ -1,3 +1,4 @@
+{%- from "parts/look_up.sql" import settings -%}
 -- What is told beside some decisions, in one reading: the parents of their spans, and the executions of their actions.
 -- The index says when the traces were.
 SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(parent_span_id)) AS parent,
@@ -13,4 +14,4 @@ PREWHERE tenant_id = {tenant:String}
 WHERE executes OR span_id IN (SELECT toFixedString(unhex(arrayJoin({parents:Array(String)})), 8))
 ORDER BY start_time, span_id
 LIMIT {limit:UInt32}
-SETTINGS max_threads = 1, query_plan_optimize_lazy_materialization = 0
+{{ settings(given) }}

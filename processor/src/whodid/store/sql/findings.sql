@@ -1,3 +1,4 @@
+{%- from "parts/look_up.sql" import settings -%}
 -- What is wrong with the spans of some traces. The sort key is rule and time: a period is a few granules of each rule.
 SELECT DISTINCT lower(hex(span_id)) AS span, rule, severity, attribute, message
 FROM {database}.findings
@@ -7,4 +8,4 @@ PREWHERE tenant_id = {tenant:String}
   AND trace_id IN (SELECT toFixedString(unhex(arrayJoin({traces:Array(String)})), 16))
 ORDER BY span, rule, attribute
 LIMIT {limit:UInt32}
-SETTINGS max_threads = 1, query_plan_optimize_lazy_materialization = 0
+{{ settings(given) }}

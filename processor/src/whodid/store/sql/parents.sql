@@ -1,3 +1,4 @@
+{%- from "parts/look_up.sql" import settings -%}
 -- What the parents of some spans say: only for what it takes to tell propagated from self-asserted. The index says when
 -- the traces were; a parent is looked for in the given time alone.
 SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(parent_span_id)) AS parent,
@@ -13,4 +14,4 @@ PREWHERE tenant_id = {tenant:String}
   AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
 ORDER BY start_time, span_id
 LIMIT {limit:UInt32}
-SETTINGS max_threads = 1, query_plan_optimize_lazy_materialization = 0
+{{ settings(given) }}

@@ -1,3 +1,4 @@
+{%- from "parts/look_up.sql" import settings -%}
 -- What happened in a session, in the order of time: the spans of its traces that name it, and those in between that
 -- name no session at all. `{traces}` and their bounds come from `replay_traces`. What is counted over all of them
 -- (OVER ()) is the same on every row and independent of the page, so the first of all comes with every page.
@@ -26,13 +27,13 @@ FROM (
                 attribution_action_id, attribution_policy_decision_outcome, gen_ai_tool_name) AS content,
             min(content) OVER same != max(content) OVER same AS differs
         FROM {database}.spans
-        WHERE tenant_id = {tenant:String}
+        PREWHERE tenant_id = {tenant:String}
           AND trace_id IN (SELECT toFixedString(unhex(arrayJoin({traces:Array(String)})), 16))
           AND start_time >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
           AND start_time <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
           AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-          AND (session_id = {session:String} OR gen_ai_conversation_id = {session:String}
-               OR session_id = '' AND gen_ai_conversation_id = '')
+        WHERE session_id = {session:String} OR gen_ai_conversation_id = {session:String}
+           OR session_id = '' AND gen_ai_conversation_id = ''
         WINDOW same AS (PARTITION BY trace_id, span_id)
         ORDER BY start_time, service_name, content
         LIMIT 1 BY trace_id, span_id
@@ -41,7 +42,7 @@ FROM (
         SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, toUnixTimestamp64Nano(start_time) AS start_ns,
             gen_ai_agent_name, attribution_principal_id, attribution_task_id
         FROM {database}.spans
-        WHERE tenant_id = {tenant:String}
+        PREWHERE tenant_id = {tenant:String}
           AND trace_id IN (SELECT toFixedString(unhex(arrayJoin({traces:Array(String)})), 16))
           AND start_time >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
           AND start_time <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
@@ -53,3 +54,4 @@ WHERE (listed AND (NOT {only_actions:Bool} OR attribution_action_id != ''
         OR gen_ai_operation_name IN ('execute_tool', 'evaluate_policy', 'resolve_approval'))) OR nth = 1
 ORDER BY start_ns, trace, span
 LIMIT {limit:UInt32}
+{{ settings(given) }}

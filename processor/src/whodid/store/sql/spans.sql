@@ -1,3 +1,4 @@
+{%- from "parts/look_up.sql" import settings -%}
 -- The spans of some traces with all that a record is made of, in the order of their start. The index says when the traces
 -- were: the sort key of spans begins with the time. Each column costs, however few the rows, and most of the time
 -- goes into it: those are left out that no answer is made from.
@@ -27,4 +28,4 @@ PREWHERE tenant_id = {tenant:String}
   AND start_time <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
 ORDER BY start_time, span_id
 LIMIT {limit:UInt32}
-SETTINGS max_threads = 1, query_plan_optimize_lazy_materialization = 0
+{{ settings(given) }}

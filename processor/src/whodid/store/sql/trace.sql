@@ -1,3 +1,4 @@
+{%- from "parts/look_up.sql" import settings -%}
 -- The spans of a trace with what a line of its tree says. The index says when the trace was.
 WITH (
     SELECT (min(first_time), max(last_time)) FROM {database}.trace_index
@@ -14,4 +15,4 @@ PREWHERE tenant_id = {tenant:String} AND trace_id = toFixedString(unhex({trace:S
   AND start_time >= times.1 AND start_time <= times.2
 ORDER BY start_time, span_id
 LIMIT {limit:UInt32}
-SETTINGS max_threads = 1, query_plan_optimize_lazy_materialization = 0
+{{ settings(given) }}
