@@ -7,6 +7,34 @@ WITH failing AS (
       AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
       AND (status_code = 'ERROR' OR error_type != '' OR attribution_policy_enforcement_action = 'blocked')
       AND (gen_ai_operation_name IN ('execute_tool', 'evaluate_policy') OR mcp_method_name = 'tools/call')
+),
+-- Where of these the same thing was tried with several credentials: a few columns leave out nearly all works, and what
+-- follows takes many of every action.
+contested AS (
+    SELECT arrayJoin(groupUniqArrayArray(works)) AS work
+    FROM (
+        SELECT max(s.work) AS one_work, groupUniqArray(s.work) AS works,
+            groupUniqArrayIf(2)(s.attribution_credential_id, s.attribution_credential_id != '') AS credentials,
+            toString(max(s.gen_ai_tool_name)) AS tool, max(s.attribution_resource_id) AS resource,
+            max(s.attribution_action_arguments_hash) AS arguments
+        FROM (
+            SELECT trace_id, gen_ai_tool_name, attribution_resource_id, attribution_action_arguments_hash,
+                attribution_credential_id,
+                if(attribution_action_id != '', attribution_action_id, lower(hex(span_id))) AS key,
+                if(attribution_task_id != '', attribution_task_id, lower(hex(trace_id))) AS work
+            FROM {database}.spans
+            WHERE tenant_id = {tenant:String}
+              AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+              AND (gen_ai_operation_name IN ('execute_tool', 'evaluate_policy') OR mcp_method_name = 'tools/call')
+              AND work IN (SELECT work FROM failing)
+        ) AS s
+        GROUP BY s.trace_id, s.key
+        HAVING notEmpty(credentials) AND tool != ''
+    )
+    ARRAY JOIN [arguments, resource, if(arguments = '' AND resource = '', tool, '')] AS same
+    WHERE same != ''
+    GROUP BY one_work, tool, same
+    HAVING length(groupUniqArrayArray(2)(credentials)) > 1
 )
 SELECT trace, action, span, parent, start_ns, credential, type, scopes, outcome, error, service_name, services, spans,
     copies, gen_ai_agent_name, attribution_agent_instance_id, attribution_principal_id, attribution_task_id,
@@ -59,7 +87,7 @@ FROM (
             WHERE tenant_id = {tenant:String}
               AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
               AND (gen_ai_operation_name IN ('execute_tool', 'evaluate_policy') OR mcp_method_name = 'tools/call')
-              AND work IN (SELECT work FROM failing)
+              AND work IN (SELECT work FROM contested)
             WINDOW action AS (PARTITION BY trace_id, key)
         ) AS s
         GROUP BY s.trace_id, key, used
