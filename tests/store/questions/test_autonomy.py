@@ -188,3 +188,20 @@ def test_pages_hold_every_action_once(store: Store, put: Put) -> None:
     assert sorted(found, key=str) == [str(number) for number in range(7)]
     with pytest.raises(CursorError):
         ask(store, cursor="nonsense")
+
+
+@pytest.mark.parametrize("asked", [{"agent": "helper"}, {"principal": "carol@acme.example"}])
+def test_an_action_is_somebody_s_with_all_its_spans(store: Store, put: Put, asked: dict[str, str]) -> None:
+    """A server's span of the call names neither the agent nor for whom; others' actions are in the same trace."""
+    mine = action(1, "mine", GEN_AI_AGENT_NAME="helper", ATTRIBUTION_PRINCIPAL_ID="carol@acme.example")
+    served, other = action(1.1, "mine"), action(2, "other")
+    for span in (served, other):
+        span.trace_id = mine.trace_id
+    for name in (attr.GEN_AI_AGENT_NAME, attr.ATTRIBUTION_PRINCIPAL_ID):
+        del served.attributes[name]
+    put(mine, other)
+    put(served, service="tools")
+    put(action(3, "elsewhere"))
+    (item,) = ask(store, **asked).items
+    assert item.action_id == "mine"
+    assert sorted(item.span_ids) == sorted([mine.span_id.hex(), served.span_id.hex()])

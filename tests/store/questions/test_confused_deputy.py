@@ -186,6 +186,22 @@ class TestAsking:
         later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
         assert ask(store, since=later).items == []
 
+    @pytest.mark.parametrize("who", [ALICE, BOB, "carol@acme.example", "nobody@acme.example"])
+    def test_whoever_is_asked_about_finds_what_all_hold_of_them(
+        self, store: Store, put: Put, who: str
+    ) -> None:
+        root = agent(ALICE)
+        below = act("below", BOB, above=root, ATTRIBUTION_TASK_ID="task-2")
+        about_carol = '{"principal":{"id":"carol@acme.example"}}'
+        asked = act("asked", BOB, ATTRIBUTION_TASK_ID="task-3", GEN_AI_AGENT_NAME="helper")
+        put(root, below, asked, act("started", ATTRIBUTION_INITIATOR_ID=BOB))
+        put(decided(asked, ATTRIBUTION_POLICY_CONTEXT_VALUE=about_carol, GEN_AI_AGENT_NAME="gateway"))
+        every = ask(store).items
+        assert {item.action_id for item in every} == {"below", "asked", "started"}
+        of_them = [item.action_id for item in every if who in (item.principal.value, item.other.value)]
+        assert [item.action_id for item in ask(store, principal=who).items] == of_them
+        assert {item.action_id for item in ask(store, agent="helper").items} == {"asked"}
+
     def test_pages_hold_every_action_once(self, store: Store, put: Put) -> None:
         spans = [act(f"{number}", ATTRIBUTION_INITIATOR_ID=BOB) for number in range(7)]
         for span in spans:

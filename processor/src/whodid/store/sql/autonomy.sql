@@ -1,7 +1,35 @@
 {%- from "parts/look_up.sql" import in_its_times, settings -%}
 -- What ran, with the approval that it names and the first that was granted before it in its task. Each action once.
 -- What is counted (OVER ()) is over all pages; the first of all comes with every page for its counts.
-WITH actions AS (
+WITH ran AS (
+    SELECT trace_id, span_id, parent_span_id, start_time, status_code, error_type, gen_ai_agent_name,
+        gen_ai_tool_name, attribution_principal_id, attribution_task_id, attribution_action_id,
+        attribution_action_mode, attribution_resource_id, attribution_action_effect,
+        attribution_action_arguments_hash, attribution_approval_id,
+        (gen_ai_operation_name != 'execute_tool', start_time) AS rank,
+        if(attribution_action_id != '', attribution_action_id, lower(hex(span_id))) AS key
+    FROM {database}.spans
+    {% if given.everywhere %}WHERE{% else %}PREWHERE{% endif %} tenant_id = {tenant:String}
+      AND ({task:String} = '' OR attribution_task_id = {task:String}){{ in_its_times(given) }}
+{%- if not given.principal_everywhere %}
+      -- What names no principal of an action may be a little before or after what does.
+      AND toStartOfFiveMinutes(start_time) IN (
+          SELECT arrayJoin(arrayFlatten(arrayMap(step -> [step - 600, step - 300, step, step + 300, step + 600],
+              {principal_steps:Array(DateTime('UTC'))}))))
+{%- endif %}
+      AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+      AND (gen_ai_operation_name = 'execute_tool' OR mcp_method_name = 'tools/call')
+{%- for name, column in (("agent", "gen_ai_agent_name"), ("principal", "attribution_principal_id"))
+        if given[name] and (name == "agent" or given.principal_everywhere) %}
+      -- Not every span of an action names them; some span of its trace does.
+      AND trace_id IN (
+          SELECT trace_id FROM {database}.spans
+          WHERE tenant_id = {tenant:String} AND {{ column }} = {{ "{" }}{{ name }}:String}
+            AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
+            AND (gen_ai_operation_name = 'execute_tool' OR mcp_method_name = 'tools/call'))
+{%- endfor %}
+),
+actions AS (
     SELECT lower(hex(s.trace_id)) AS trace, key,
         lower(hex(argMin(s.span_id, s.rank))) AS span, lower(hex(argMin(s.parent_span_id, s.rank))) AS parent,
         toUnixTimestamp64Nano(min(s.start_time)) AS start_ns, groupUniqArray(20)(lower(hex(s.span_id))) AS spans,
@@ -13,25 +41,7 @@ WITH actions AS (
         max(s.attribution_action_effect) AS effect, max(s.attribution_action_arguments_hash) AS arguments,
         max(s.attribution_approval_id) AS approval,
         countIf(s.status_code = 'ERROR' OR s.error_type != '') > 0 AS failed
-    FROM (
-        SELECT trace_id, span_id, parent_span_id, start_time, status_code, error_type, gen_ai_agent_name,
-            gen_ai_tool_name, attribution_principal_id, attribution_task_id, attribution_action_id,
-            attribution_action_mode, attribution_resource_id, attribution_action_effect,
-            attribution_action_arguments_hash, attribution_approval_id,
-            (gen_ai_operation_name != 'execute_tool', start_time) AS rank,
-            if(attribution_action_id != '', attribution_action_id, lower(hex(span_id))) AS key
-        FROM {database}.spans
-        {% if given.everywhere %}WHERE{% else %}PREWHERE{% endif %} tenant_id = {tenant:String}
-          AND ({task:String} = '' OR attribution_task_id = {task:String}){{ in_its_times(given) }}
-{%- if not given.principal_everywhere %}
-          -- What names no principal of an action may be a little before or after what does.
-          AND toStartOfFiveMinutes(start_time) IN (
-              SELECT arrayJoin(arrayFlatten(arrayMap(step -> [step - 600, step - 300, step, step + 300, step + 600],
-                  {principal_steps:Array(DateTime('UTC'))}))))
-{%- endif %}
-          AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-          AND (gen_ai_operation_name = 'execute_tool' OR mcp_method_name = 'tools/call')
-    ) AS s
+    FROM ran AS s
     GROUP BY s.trace_id, key
     HAVING ({agent:String} = '' OR gen_ai_agent_name = {agent:String})
        AND ({principal:String} = '' OR attribution_principal_id = {principal:String})
@@ -73,7 +83,7 @@ FROM (
                     (attribution_approval_status = 'requested', start_time) AS found
                 FROM {database}.spans
                 WHERE tenant_id = {tenant:String} AND gen_ai_operation_name = 'resolve_approval'
-                  AND attribution_approval_id IN (SELECT approval FROM actions WHERE approval != '')
+                  AND attribution_approval_id IN (SELECT attribution_approval_id FROM ran WHERE attribution_approval_id != '')
                   AND start_time >= {earliest:DateTime64(9,'UTC')}
             )
             GROUP BY approval_id
@@ -87,7 +97,7 @@ FROM (
             WHERE tenant_id = {tenant:String} AND gen_ai_operation_name = 'resolve_approval'
               AND attribution_approval_status = 'granted' AND attribution_task_id != ''
               -- The times of the task that is asked about, which is then the only one.{{ in_its_times(given) }}
-              AND attribution_task_id IN (SELECT attribution_task_id FROM actions)
+              AND attribution_task_id IN (SELECT attribution_task_id FROM ran)
               AND start_time >= {earliest:DateTime64(9,'UTC')}
             GROUP BY first_task
         ) AS g ON a.attribution_task_id = g.first_task

@@ -1,3 +1,9 @@
+{#- What is compared is looked for in the traces that it can be about, where somebody is asked about. -#}
+{%- set in_their_traces -%}
+{%- if given.agent %}
+              AND trace_id IN (SELECT trace_id FROM acts)
+{%- endif %}
+{%- endset -%}
 -- Actions done with another authority than the one that they come from. One branch a kind of contradiction; a branch
 -- that is not asked for reads nothing. An action is one row a kind.
 WITH acts AS (
@@ -50,7 +56,13 @@ FROM (
             FROM {database}.spans
             WHERE has({kinds:Array(String)}, 'principal_changed') AND tenant_id = {tenant:String}
               AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-              AND attribution_principal_id != ''
+              AND attribution_principal_id != ''{{ in_their_traces }}
+{%- if given.principal %}
+              AND trace_id IN (
+                  SELECT trace_id FROM {database}.spans
+                  WHERE tenant_id = {tenant:String} AND attribution_principal_id = {principal:String}
+                    AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')})
+{%- endif %}
             GROUP BY trace_id
             HAVING min(attribution_principal_id) != max(attribution_principal_id)
         ) AS began ON s.trace_id = began.trace_id
@@ -84,7 +96,11 @@ FROM (
             FROM {database}.spans
             WHERE has({kinds:Array(String)}, 'decision') AND tenant_id = {tenant:String}
               AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
-              AND gen_ai_operation_name = 'evaluate_policy' AND attribution_action_id != ''
+              AND gen_ai_operation_name = 'evaluate_policy' AND attribution_action_id != ''{{ in_their_traces }}
+{%- if given.principal %}
+              AND (principal = {principal:String}
+                OR trace_id IN (SELECT trace_id FROM acts WHERE attribution_principal_id = {principal:String}))
+{%- endif %}
         ) AS asked ON s.trace_id = asked.trace_id AND s.attribution_action_id = asked.attribution_action_id
         WHERE has({kinds:Array(String)}, 'decision') AND asked.principal NOT IN ('', attribution_principal_id)
 
