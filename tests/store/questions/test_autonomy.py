@@ -192,7 +192,7 @@ def test_pages_hold_every_action_once(store: Store, put: Put) -> None:
 
 @pytest.mark.parametrize("asked", [{"agent": "helper"}, {"principal": "carol@acme.example"}])
 def test_an_action_is_somebody_s_with_all_its_spans(store: Store, put: Put, asked: dict[str, str]) -> None:
-    """A server's span of the call names neither the agent nor for whom; others' actions are in the same trace."""
+    """A server's span of the call names neither agent nor principal; others' actions are in its trace."""
     mine = action(1, "mine", GEN_AI_AGENT_NAME="helper", ATTRIBUTION_PRINCIPAL_ID="carol@acme.example")
     served, other = action(1.1, "mine"), action(2, "other")
     for span in (served, other):
