@@ -43,7 +43,7 @@ def texts(
     sizes[others] = np.diff(offsets)
     buffer = parsed.buffers()[2]
     tail = np.frombuffer(buffer, dtype=np.uint8) if buffer else content[:0]
-    return kinds, columns.strings(np.concatenate([data, content[:used], tail]), starts, sizes, order)
+    return kinds, columns.strings(data, starts, sizes, order, np.concatenate([content[:used], tail]))
 
 
 def _parse(values: Array) -> tuple[npt.NDArray[np.uint8], Strings]:

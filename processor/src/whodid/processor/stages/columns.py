@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whodid.processor.arrow import Array, Strings, pa
+from whodid.processor.bodies import Bytes
 from whodid.processor.stages.wire import (
     ENTRY_CODE,
     ENTRY_KIND,
@@ -23,20 +24,23 @@ Places = npt.NDArray[np.int64]
 
 MAX_TEXT_BYTES = 2**31 - 1
 
+_NOTHING: Bytes = np.zeros(0, dtype=np.uint8)
+
 
 def strings(
-    data: npt.NDArray[np.uint8], starts: Places, sizes: Places, order: Places | None = None
+    data: Bytes, starts: Places, sizes: Places, order: Places | None = None, behind: Bytes = _NOTHING
 ) -> Strings:
     """The texts at these places, which have to be UTF-8. Raises OverflowError beyond 2 GiB.
 
     `order`: the rows in the order in which their texts stand in the data. Reading that from end to end and
     writing to as many places as there are columns is three times as fast as the other way round.
+    `behind`: what follows the data, as places go; both in one would be a copy of a whole segment.
     """
-    offsets, content = _gathered(data, starts, sizes, order)
+    offsets, content = _gathered(data, starts, sizes, order, behind)
     return pa.StringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(content))
 
 
-def binaries(data: npt.NDArray[np.uint8], starts: Places, sizes: Places) -> Array:
+def binaries(data: Bytes, starts: Places, sizes: Places) -> Array:
     """The bytes at these places. Raises OverflowError beyond 2 GiB."""
     offsets, content = _gathered(data, starts, sizes)
     return pa.BinaryArray.from_buffers(
@@ -45,7 +49,7 @@ def binaries(data: npt.NDArray[np.uint8], starts: Places, sizes: Places) -> Arra
 
 
 def json_lists(
-    data: npt.NDArray[np.uint8], starts: Places, sizes: Places, lists: Places, base: Int, content: Any
+    data: Bytes, starts: Places, sizes: Places, lists: Places, base: Int, content: Any
 ) -> tuple[npt.NDArray[np.bool_], int]:
     """Writes the values at `lists`, AnyValues with an array, as JSON into `content` where that is simple.
 
@@ -58,7 +62,7 @@ def json_lists(
 
 
 def _gathered(
-    data: npt.NDArray[np.uint8], starts: Places, sizes: Places, order: Places | None = None
+    data: Bytes, starts: Places, sizes: Places, order: Places | None = None, behind: Bytes = _NOTHING
 ) -> tuple[Any, Any]:
     total = int(sizes.sum())
     if total > MAX_TEXT_BYTES:
@@ -67,11 +71,12 @@ def _gathered(
     np.cumsum(sizes, out=offsets[1:])
     content = np.empty(total, dtype=np.uint8)
     starts, sizes = np.ascontiguousarray(starts), np.ascontiguousarray(sizes)
-    _copy(data, starts, sizes, np.arange(len(starts)) if order is None else order, offsets, content)
+    order = np.arange(len(starts)) if order is None else order
+    _copy(data, behind, starts, sizes, order, offsets, content)
     return offsets, content
 
 
-def fixed(data: npt.NDArray[np.uint8], starts: Places, sizes: Places, width: int) -> Array:
+def fixed(data: Bytes, starts: Places, sizes: Places, width: int) -> Array:
     """Ids of one width, cut or filled with zeros where they are not."""
     content = np.zeros((len(starts), width), dtype=np.uint8)
     _copy_fixed(data, starts, sizes, content)
@@ -79,10 +84,16 @@ def fixed(data: npt.NDArray[np.uint8], starts: Places, sizes: Places, width: int
 
 
 @compiled
-def _copy(data: Any, starts: Any, sizes: Any, order: Any, offsets: Any, content: Any) -> None:
+def _copy(
+    data: Any, behind: Any, starts: Any, sizes: Any, order: Any, offsets: Any, content: Any
+) -> None:  # fmt: skip
     for position in range(len(order)):
         row = order[position]
-        copy(data, starts[row], sizes[row], content, np.int64(offsets[row]))
+        start, to = starts[row], np.int64(offsets[row])
+        if start < len(data):
+            copy(data, start, sizes[row], content, to)
+        else:
+            copy(behind, start - len(data), sizes[row], content, to)
 
 
 @compiled
