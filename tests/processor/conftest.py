@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.clickhouse import ClickHouse, clickhouse
-from whodid.processor.stages.decode import warm_up
+from whodid.processor.pipeline import warm_up
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -115,3 +115,17 @@ def test_a_failure_to_prepare_ahead_is_one_of_that_segment(destination: Destinat
     # A segment without the request that nobody can take is sent all the same: its id has to arrive.
     assert destination.sent == [[b"1"], [], [b"3"], [b"4"]]
     assert list((tmp_path / "quarantine").rglob("*")) != []
+
+
+def test_every_segment_is_prepared_by_the_same_thread(destination: Destination) -> None:
+    prepare, threads = destination.prepare, list[str]()
+
+    def noting(requests: Requests, arrived_on: datetime.date | None) -> list[bytes]:
+        threads.append(threading.current_thread().name)
+        return prepare(requests, arrived_on)
+
+    destination.prepare = noting  # pyright: ignore[reportAttributeAccessIssue]
+    destination.start()
+    assert destination.drain(WAIT_S)
+    assert len(threads) == len(EACH_ONCE)
+    assert len(set(threads)) == 1

@@ -15,7 +15,11 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bodies:
-    """Requests, and where in `data` each begins and ends. What lies between them is nobody's."""
+    """Requests, and where in `data` each begins and ends. What lies between them is nobody's.
+
+    The data cannot be written, wherever they come from: to the compiler that is a type of its own, and every
+    type would be compiled once more.
+    """
 
     data: Bytes
     bounds: list[tuple[int, int]]
@@ -25,11 +29,15 @@ class Bodies:
         """The requests one behind the other, copied; or as they are, where they lie in one buffer."""
         if isinstance(requests, cls):
             return requests
+        if len(requests) == 1:
+            (request,) = requests
+            return cls(np.frombuffer(request, dtype=np.uint8), [(0, len(request))])
         ends = np.cumsum([len(request) for request in requests], dtype=np.int64)
         starts = ends - [len(request) for request in requests]
         # Not b"".join: NumPy asks for large pages, and touching new memory is most of what this costs.
         data = np.empty(sum(len(request) for request in requests), dtype=np.uint8)
         np.concatenate([np.frombuffer(request, dtype=np.uint8) for request in requests] or [data], out=data)
+        data.setflags(write=False)
         return cls(data, list(zip(starts.tolist(), ends.tolist(), strict=True)))
 
     def __len__(self) -> int:

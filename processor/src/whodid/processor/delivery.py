@@ -164,7 +164,8 @@ class Courier(ABC, Generic[Prepared]):
     def _taken_or_prepared(self, taken: Segment) -> Prepared:
         """What was prepared ahead, if it is of this segment. Raises what preparing it raised."""
         if self._ahead is None or self._ahead[0] is not taken:
-            return self._prepared(taken)
+            # By the same thread: glibc keeps what each thread frees for that thread's next segment.
+            return self._preparing.submit(self._prepared, taken).result()
         (_, future), self._ahead = self._ahead, None
         return future.result()
 

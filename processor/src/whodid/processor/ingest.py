@@ -13,14 +13,14 @@ from whodid.processor.forwarding.endpoint import connect
 from whodid.processor.forwarding.forwarder import Forwarder
 from whodid.processor.health import Health
 from whodid.processor.intake import Intake
-from whodid.processor.memory import reuse_buffers
+from whodid.processor.memory import reuse_buffers, unload_what_starting_took
+from whodid.processor.pipeline import warm_up
 from whodid.processor.quarantine import Quarantine
 from whodid.processor.receivers import grpc as grpc_receiver
 from whodid.processor.receivers import http as http_receiver
 from whodid.processor.recent import Recent
 from whodid.processor.settings import NO_STORE
 from whodid.processor.spool import Spool
-from whodid.processor.stages.decode import warm_up
 
 if TYPE_CHECKING:
     import socket
@@ -111,6 +111,7 @@ class Ingest:
         for each in self._couriers:
             each.start()
         await self._grpc.start()
+        unload_what_starting_took()
         try:
             limit = self._settings.receiver.max_connections
             async with web.serving(app, self._http_socket, max_connections=limit):

@@ -6,10 +6,12 @@ import datetime
 from collections.abc import Callable
 from functools import partial
 
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
 from whodid.processor.batch import Batch, Severity
 from whodid.processor.bodies import Requests
 from whodid.processor.settings import DEFAULT_LIMITS, LimitSettings
-from whodid.processor.stages.decode import decode
+from whodid.processor.stages.decode import check, decode
 from whodid.processor.stages.enrich import enrich
 from whodid.processor.stages.limit import limit
 from whodid.processor.stages.normalise import normalise
@@ -61,3 +63,17 @@ def run(
     """
     batch = enriched(requests, severity=severity, limits=limits)
     return seal(batch, arrived_on or datetime.datetime.now(datetime.UTC).date(), tenant, limits)
+
+
+def warm_up() -> None:
+    """Compiles what is not compiled yet, so that it is not the first sender who waits for that.
+
+    Some seconds at the first start after an installation; then it is on disk.
+    """
+    message = ExportTraceServiceRequest()
+    span = message.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8)
+    span.attributes.add(key="text").value.string_value = "value"
+    span.attributes.add(key="list").value.array_value.values.add().string_value = "value"
+    body = message.SerializeToString()
+    check(body)
+    run([body])

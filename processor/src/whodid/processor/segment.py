@@ -124,7 +124,7 @@ def parse(content: bytes | memoryview) -> Parsed:
     fits. What a sender put into a request cannot be taken for a record while that request is whole; in a
     corrupt one it may be, and is then no more than what it might have sent.
     """
-    view = memoryview(content)
+    view = memoryview(content).toreadonly()
     bounds: list[tuple[int, int]] = []
     corrupt: list[Corrupt] = []
     offset = end = 0

@@ -19,8 +19,8 @@ from whodid.processor.application import application
 from whodid.processor.errors import WhodidError
 from whodid.processor.health import Health
 from whodid.processor.lock import DataLock
+from whodid.processor.pipeline import warm_up
 from whodid.processor.signals import stop_on_signal
-from whodid.processor.stages.decode import warm_up
 from whodid.processor.telemetry import unobserved
 
 if TYPE_CHECKING:

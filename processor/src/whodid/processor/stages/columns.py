@@ -79,7 +79,7 @@ def _gathered(
 def fixed(data: Bytes, starts: Places, sizes: Places, width: int) -> Array:
     """Ids of one width, cut or filled with zeros where they are not."""
     content = np.zeros((len(starts), width), dtype=np.uint8)
-    _copy_fixed(data, starts, sizes, content)
+    _copy_fixed(data, np.ascontiguousarray(starts), np.ascontiguousarray(sizes), content)
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(starts), [None, pa.py_buffer(content)])
 
 

@@ -72,19 +72,6 @@ def _copied_bytes(tables: wire.Tables) -> int:
     return int(spans_of_scope @ (of_resource + tables.scopes[:, wire.SCOPE_BYTES]))
 
 
-def warm_up() -> None:
-    """Compiles what is not compiled yet, so that it is not the first sender who waits for that.
-
-    Some seconds at the first start after an installation; then it is on disk.
-    """
-    message = ExportTraceServiceRequest()
-    span = message.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8)
-    span.attributes.add(key="text").value.string_value = "value"
-    span.attributes.add(key="list").value.array_value.values.add().string_value = "value"
-    check(message.SerializeToString())
-    decode([message.SerializeToString()])
-
-
 def decode(requests: Requests) -> Batch:
     """A batch with every span of the requests, in their order.
 
