@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from whodid.store.query_texts import query_text
+
+_First = TypeVar("_First")
+_Second = TypeVar("_Second")
+_Answer = TypeVar("_Answer")
 
 DEFAULT_TENANT = ""
 """The tenant of spans that were received without one."""
@@ -45,6 +50,10 @@ class Asked(Protocol):
         """The rows of a query with typed parameters (`{name:Type}`)."""
         ...
 
+    def meanwhile(self, work: Callable[[], _Answer]) -> Future[_Answer]:
+        """What another thread of the store's makes of some work."""
+        ...
+
     def query(
         self, text: str, parameters: Mapping[str, Any], settings: Mapping[str, Any]
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -74,6 +83,8 @@ class Reader:
     limits: Limits = Limits()
     statements: list[Statement] = field(default_factory=list[Statement])
     """What was run so far, in order."""
+    alone: bool = True
+    """False in what runs beside something else, which takes no further thread."""
 
     def rows(self, query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The rows of one of the queries in `sql/`, with typed parameters (`{name:Type}`).
@@ -84,3 +95,22 @@ class Reader:
         text = query_text(query, self.store.database, bound)
         self.statements.append(Statement(query, text, bound))
         return self.store.select(text, bound, self.limits.as_settings())
+
+    def both(
+        self, first: Callable[[Reader], _First], second: Callable[[Reader], _Second]
+    ) -> tuple[_First, _Second]:
+        """Two parts of a question of which neither needs the other's rows, at the same time.
+
+        Each with a reader of its own; the statements are in the order in which they are written here.
+        Raises what one of them raises, the first one's first.
+        """
+        if not self.alone:
+            return first(self), second(self)
+        readers = [Reader(self.store, self.tenant, self.limits, alone=False) for _ in range(2)]
+        beside = self.store.meanwhile(lambda: second(readers[1]))
+        try:
+            answer = first(readers[0])
+        finally:
+            wait([beside])  # an error is not told while something of the question still runs
+            self.statements += [statement for reader in readers for statement in reader.statements]
+        return answer, beside.result()

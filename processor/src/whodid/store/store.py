@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from whodid.processor.errors import WhodidError
 from whodid.store import cost, migrations
@@ -62,6 +63,11 @@ _TOO_BROAD = {
 # What goes wrong at the server, whatever the statement is: its network, its users, its load.
 _OF_THE_SERVER = frozenset((194, 202, 209, 210, 216, 242, 279, 439, 516, 1000, 1001, 1002))
 
+_THREADS = 8
+"""For those parts of questions that run beside others; beyond them they wait for one another."""
+
+_Answer = TypeVar("_Answer")
+
 
 class SqlError(WhodidError):
     """The statement is none that may be run, or ClickHouse does not understand it."""
@@ -88,6 +94,7 @@ class Store:
         self._local = threading.local()
         self._clients: list[Any] = []
         self._lock = threading.Lock()
+        self._beside = ThreadPoolExecutor(_THREADS, thread_name_prefix="whodid-question")
 
     @classmethod
     def open(
@@ -177,6 +184,10 @@ class Store:
                 ) from error
             raise _translated(error, self._location) from error
 
+    def meanwhile(self, work: Callable[[], _Answer]) -> Future[_Answer]:
+        """What a thread beside the caller's, with a client of its own, makes of some work."""
+        return self._beside.submit(work)
+
     def query(
         self, text: str, parameters: Mapping[str, Any], settings: Mapping[str, Any]
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -204,6 +215,7 @@ class Store:
 
     def close(self) -> None:
         """Closes every thread's client."""
+        self._beside.shutdown(cancel_futures=True)
         with self._lock:
             clients, self._clients = self._clients, []
         for client in clients:

@@ -84,8 +84,9 @@ def actions(reader: Reader, parameters: ActionsParameters) -> Actions:
     search = Search(reader, parameters)
     rows, after = search.page(before, parameters.limit)
     facets, facets_since_ns = search.facets() if parameters.facets else ([], None)
-    spans, family = with_parents(reader, rows)
-    rules = _rules(reader, rows)
+    (spans, family), rules = reader.both(
+        lambda beside: with_parents(beside, rows), lambda beside: _rules(beside, rows)
+    )
     return Actions(
         items=[_item(span, family, rules.get(_key(span.row), [])) for span in spans],
         next_cursor=cursor.encode(*after) if after else None,

@@ -26,7 +26,7 @@ _KINDS = 20
 """How many rows come at most for their kind's counts alone."""
 
 _MAX_TRACES = 300
-"""Of how many traces it is looked up when a cache served their results (one less than the query tells)."""
+"""Of how many traces it is looked up when a cache served their results."""
 
 _NO_NODES = ("all", "contradiction")
 """What the query counts beside nodes."""
@@ -150,7 +150,9 @@ def blast_radius(reader: Reader, parameters: BlastRadiusParameters) -> BlastRadi
         "id": parameters.id,
         "limit": parameters.limit + _KINDS,
     }
-    rows = reader.rows("blast_radius", about)
+    rows, cached = reader.both(
+        lambda beside: beside.rows("blast_radius", about), lambda beside: _cached(beside, parameters, about)
+    )
     if not rows:
         raise UnknownIdError(
             f"no action in the store has the {parameters.kind} {parameters.id!r}",
@@ -159,7 +161,6 @@ def blast_radius(reader: Reader, parameters: BlastRadiusParameters) -> BlastRadi
     total = rows[0]
     nodes = _most_first(row for row in rows if not row["to_kind"] and row["from_kind"] not in _NO_NODES)
     edges = _most_first(row for row in rows if row["to_kind"])
-    cached = _cached(reader, parameters, about, total["traces"])
     return BlastRadius(
         items=[
             Edge(
@@ -184,11 +185,12 @@ def blast_radius(reader: Reader, parameters: BlastRadiusParameters) -> BlastRadi
     )
 
 
-def _cached(
-    reader: Reader, parameters: BlastRadiusParameters, about: dict[str, Any], traces: list[str]
-) -> list[dict[str, Any]]:
+def _cached(reader: Reader, parameters: BlastRadiusParameters, about: dict[str, Any]) -> list[dict[str, Any]]:
     """Who was served results of the reached traces from a cache, from the period's beginning until now."""
     times = EVERYWHERE
+    traces = [
+        row["trace"] for row in reader.rows("blast_radius_origins", {**about, "limit": _MAX_TRACES + 1})
+    ]
     if len(traces) <= _MAX_TRACES:
         origins = [(attr.ATTRIBUTION_RESULT_ORIGIN_TRACE_ID, trace) for trace in traces]
         times = times_of(reader, origins, {**parameters.bounds(), "until": ALWAYS["until"]})
@@ -199,7 +201,14 @@ def _cached(
 
 
 def _most_first(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(rows, key=lambda row: -(row["action_count"] + row["denied_count"]))
+    # The query puts one of each kind first, and of equals any one: an answer is the same each time.
+    return sorted(
+        rows,
+        key=lambda row: (
+            -(row["action_count"] + row["denied_count"]),
+            *(row[name] for name in ("from_kind", "from_id", "to_kind", "to_id")),
+        ),
+    )
 
 
 def _kind(row: dict[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field
 
@@ -102,23 +103,17 @@ def chain(reader: Reader, parameters: ChainParameters) -> ChainRecord:
     Raises UnknownIdError and AmbiguousIdError.
     """
     target = lookup.find(reader, parameters.id)
-    ancestry = Ancestry(reader, target.traces)
-    of_action = [
-        span
-        for span in ancestry.spans.all
-        if (
-            span.row["attribution_action_id"] == target.action_id
-            if target.action_id
-            else span.id == target.span_id
-        )
-    ]
-    if not of_action:
-        raise lookup.unread(parameters.id, len(ancestry.spans.all))
-    main = min(of_action, key=_speaks)
-    way_up = ancestry.climb(main)
-    told = _chain(main)
-    related = _related(reader, told, [Step(main, How.ITSELF), *way_up]) if told else []
-    spans = ancestry.spans
+    # What the action is tied by is known before all of its spans are, and may be more by those above it.
+    guessed = _Ties.of([Span(min(target.rows, key=_speaks))])
+    above, tied = reader.both(
+        lambda beside: _above(beside, parameters.id, target), lambda beside: _tied(beside, guessed)
+    )
+    main, way_up, told = above.main, above.way_up, _chain(above.main)
+    ties = _Ties.of([main, *(step.span for step in way_up)])
+    if ties != guessed:
+        tied = _tied(reader, ties)
+    related = _related(tied, [Step(main, How.ITSELF), *way_up])
+    spans = above.ancestry.spans
     return ChainRecord(
         id=parameters.id,
         matched_by=target.matched_by,
@@ -131,12 +126,41 @@ def chain(reader: Reader, parameters: ChainParameters) -> ChainRecord:
         links=[_link(position, told, main, way_up, related) for position in range(len(told))],
         unnamed=_unnamed(told, main, way_up),
         onward=_onward(told, main, related),
-        gaps=[*_gaps(told, of_action, main), *_gaps_on_the_way(ancestry, main, way_up)],
+        gaps=[*_gaps(told, above.of_action, main), *_gaps_on_the_way(above)],
     )
 
 
-def _speaks(span: Span) -> int:
-    operation = span.row["gen_ai_operation_name"]
+@dataclass(frozen=True, slots=True)
+class _Above:
+    """An action, and the way up from it."""
+
+    ancestry: Ancestry
+    of_action: list[Span]
+    main: Span
+    way_up: list[Step]
+    sent_twice: list[str]
+
+
+def _above(reader: Reader, id_: str, target: lookup.Target) -> _Above:
+    ancestry = Ancestry(reader, target.traces)
+    of_action = [
+        span
+        for span in ancestry.spans.all
+        if (
+            span.row["attribution_action_id"] == target.action_id
+            if target.action_id
+            else span.id == target.span_id
+        )
+    ]
+    if not of_action:
+        raise lookup.unread(id_, len(ancestry.spans.all))
+    main = min(of_action, key=lambda span: _speaks(span.row))
+    way_up = ancestry.climb(main)
+    return _Above(ancestry, of_action, main, way_up, ancestry.sent_twice())
+
+
+def _speaks(row: dict[str, Any]) -> int:
+    operation = row["gen_ai_operation_name"]
     return _MAIN.index(operation) if operation in _MAIN else len(_MAIN)
 
 
@@ -145,32 +169,46 @@ def _chain(span: Span) -> list[str]:
     return value if isinstance(value, list) else []
 
 
-def _related(reader: Reader, told: list[str], steps: list[Step]) -> list[Step]:
-    """Spans that share the task or the correlation id, and no known parent, with those on the way up."""
-    tasks = {
-        step.span.row[name]
-        for step in steps
-        for name in ("attribution_task_id", "attribution_task_parent_id")
-    }
-    correlations = {step.span.row["attribution_correlation_id"] for step in steps}
+@dataclass(frozen=True, slots=True)
+class _Ties:
+    """What spans without a known parent may have in common with an action and those above it."""
+
+    chain: tuple[str, ...]
+    tasks: frozenset[str]
+    correlations: frozenset[str]
+
+    @classmethod
+    def of(cls, spans: list[Span]) -> Self:
+        """Those of a span and of its ancestors. An empty column says nothing, which nothing has in common."""
+        rows = [span.row for span in spans]
+        tasks = {row[name] for row in rows for name in ("attribution_task_id", "attribution_task_parent_id")}
+        correlations = {row["attribution_correlation_id"] for row in rows}
+        return cls(tuple(_chain(spans[0])), frozenset(tasks - {""}), frozenset(correlations - {""}))
+
+
+def _tied(reader: Reader, ties: _Ties) -> list[dict[str, Any]]:
+    """Spans that share the task or the correlation id, and whose chain is a part of this one or goes on."""
+    if not ties.chain:
+        return []
     times = times_of(
         reader,
         [
-            *((attr.ATTRIBUTION_TASK_ID, each) for each in tasks),
-            *((attr.ATTRIBUTION_CORRELATION_ID, each) for each in correlations),
+            *((attr.ATTRIBUTION_TASK_ID, each) for each in ties.tasks),
+            *((attr.ATTRIBUTION_CORRELATION_ID, each) for each in ties.correlations),
         ],
     )
-    rows = reader.rows(
-        "chain_related",
-        {
-            # An empty column means that nothing is said, which nothing has in common.
-            "tasks": sorted(tasks - {""}),
-            "correlations": sorted(correlations - {""}),
-            **times,
-            "chain": told,
-            "limit": MAX_RELATED,
-        },
-    )
+    asked = {
+        "tasks": sorted(ties.tasks),
+        "correlations": sorted(ties.correlations),
+        "chain": list(ties.chain),
+        "limit": MAX_RELATED,
+        **times,
+    }
+    return reader.rows("chain_related", asked)
+
+
+def _related(rows: list[dict[str, Any]], steps: list[Step]) -> list[Step]:
+    """Of spans that are tied to an action those that are not known to be above it."""
     on_the_way = {(step.span.trace_id, step.span.id) for step in steps}
     return [Step(Span(row), How(row["how"])) for row in rows if (row["trace"], row["span"]) not in on_the_way]
 
@@ -281,26 +319,26 @@ def _gaps(told: list[str], of_action: list[Span], main: Span) -> list[str]:
     return gaps
 
 
-def _gaps_on_the_way(ancestry: Ancestry, main: Span, way_up: list[Step]) -> list[str]:
+def _gaps_on_the_way(found: _Above) -> list[str]:
     gaps: list[str] = []
-    below = main
-    for step in way_up:
+    below = found.main
+    for step in found.way_up:
         above = step.span
         gaps += _between(below, above)
         if step.how is How.SPAN_LINK and below.parent_id is not None:
             gaps.append(f"span {below.id} has a parent, {below.parent_id}, that is not in the store")
         below = above
-    if below.parent_id is not None and ancestry.spans.parent(below) is None:
+    if below.parent_id is not None and found.ancestry.spans.parent(below) is None:
         gaps.append(f"span {below.id} has a parent, {below.parent_id}, that is not in the store")
     elif below.parent_id is not None:
         gaps.append(f"span {below.id} and its ancestors name each other as parents")
-    on_the_way = {main.id, *(step.span.id for step in way_up)}
+    on_the_way = {found.main.id, *(step.span.id for step in found.way_up)}
     gaps += [
         f"span {span} was sent twice with different content; the first is used"
-        for span in ancestry.sent_twice()
+        for span in found.sent_twice
         if span in on_the_way
     ]
-    if ancestry.truncated:
+    if found.ancestry.truncated:
         gaps.append("there are more spans or traces than an answer looks at")
     return gaps
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from whodid.semconv import attributes as attr
 from whodid.store.questions import paging
-from whodid.store.questions.evidence import SKEW_NS, said, with_parents
+from whodid.store.questions.evidence import SKEW_NS, among_parents, parents_of, said, with_parents
 from whodid.store.questions.id_times import times_of
 from whodid.store.questions.lookup import UnknownIdError
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Listing, Paged, Question
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 HOLDING = ("invoke_agent", "invoke_workflow", "plan", "evaluate_policy", "resolve_approval")
 """Operations whose span carries a credential and does not use it: an agent at work may get another."""
+
+MAX_PARENTS = 300
+"""How many parents are looked up before it is known which uses are told (the query has the same number)."""
 
 _SHOWN_SPANS = 20
 """How many span ids of one use are told (the same number stands in the query)."""
@@ -120,15 +123,19 @@ def credential(reader: Reader, parameters: CredentialParameters) -> CredentialUs
     bounds = parameters.bounds()
     times = times_of(reader, [(attr.ATTRIBUTION_CREDENTIAL_ID, parameters.id)], bounds)
     about = {"credential": parameters.id, **bounds, **times}
-    facts = reader.rows("credential_facts", about)[0]
+    (facts, parents), page = reader.both(
+        lambda beside: _facts(beside, about), lambda beside: _page(beside, parameters, about)
+    )
     if not facts["span_count"]:
         raise UnknownIdError(
             f"no span with credential {parameters.id!r} is in the store",
             "an id is a fingerprint or accessor, as the agent recorded it; check it, and --since and --until",
         )
-    page = _page(reader, parameters, about, facts)
     total = page.totals
-    spans, family = with_parents(reader, page.rows)
+    if parents is None:
+        spans, family = with_parents(reader, page.rows)
+    else:
+        spans, family = among_parents(page.rows, parents)
     return CredentialUses(
         items=[_use(span, family) for span in spans],
         next_cursor=page.next_cursor,
@@ -152,9 +159,18 @@ def credential(reader: Reader, parameters: CredentialParameters) -> CredentialUs
     )
 
 
-def _page(
-    reader: Reader, parameters: CredentialParameters, about: dict[str, Any], facts: dict[str, Any]
-) -> paging.Page:
+def _facts(reader: Reader, about: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]] | None]:
+    """What all spans say about the credential, and their parents; None where those are too many at once."""
+    facts = reader.rows("credential_facts", about)[0]
+    traces, parents = facts["traces"], facts["parents"]
+    if not parents:
+        return facts, []
+    if max(len(traces), len(parents)) > MAX_PARENTS:
+        return facts, None
+    return facts, parents_of(reader, traces, parents, facts["first_ns"], facts["last_ns"])
+
+
+def _page(reader: Reader, parameters: CredentialParameters, about: dict[str, Any]) -> paging.Page:
     return paging.read(
         reader,
         "credential",
@@ -165,16 +181,8 @@ def _page(
             "holding": list(HOLDING),
             "skew_ns": SKEW_NS,
             "only": parameters.only or "",
-            # What a use does not say itself is known only where all others say one thing.
-            "not_before": _agreed(facts["not_before"]),
-            "not_after": _agreed(facts["not_after"]),
-            "task": _agreed(facts["tasks"]),
         },
     )
-
-
-def _agreed(values: list[str]) -> str:
-    return values[0] if len(values) == 1 else ""
 
 
 def _use(span: Span, family: Spans) -> CredentialUse:

@@ -28,18 +28,25 @@ def with_parents(reader: Reader, rows: Sequence[dict[str, Any]]) -> tuple[list[S
     `rows`: with `trace`, `span`, `parent` and `start_ns` beside the columns that are asked about.
     """
     wanted = [row for row in rows if row["parent"] != NO_PARENT]
-    found: list[dict[str, Any]] = []
-    if wanted:
-        times_ns = [int(row["start_ns"]) for row in wanted]
-        parameters = {
-            **in_traces(reader, sorted({row["trace"] for row in wanted})),
-            "parents": sorted({row["parent"] for row in wanted}),
-            "since": moment(min(times_ns)) - LONGEST_WORK,
-            "until": moment(max(times_ns) + SKEW_NS),
-            "limit": MAX_SPANS,
-        }
-        found = reader.rows("parents", parameters)
-    return among_parents(rows, found)
+    if not wanted:
+        return among_parents(rows, [])
+    times_ns = [int(row["start_ns"]) for row in wanted]
+    traces, parents = {row["trace"] for row in wanted}, {row["parent"] for row in wanted}
+    return among_parents(rows, parents_of(reader, traces, parents, min(times_ns), max(times_ns)))
+
+
+def parents_of(
+    reader: Reader, traces: Iterable[str], parents: Iterable[str], first_ns: int, last_ns: int
+) -> list[dict[str, Any]]:
+    """The spans with the ids `parents`, for spans of some traces that began between two times."""
+    parameters = {
+        **in_traces(reader, sorted(traces)),
+        "parents": sorted(parents),
+        "since": moment(first_ns) - LONGEST_WORK,
+        "until": moment(last_ns + SKEW_NS),
+        "limit": MAX_SPANS,
+    }
+    return reader.rows("parents", parameters)
 
 
 def among_parents(

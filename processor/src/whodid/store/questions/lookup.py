@@ -45,6 +45,8 @@ class Target:
     """Empty for a span without an action."""
     span_id: str
     traces: tuple[str, ...]
+    rows: tuple[dict[str, Any], ...]
+    """The spans that were found by the id, with what ties others to them: not all of an action's."""
 
 
 def find(reader: Reader, id_: str) -> Target:
@@ -69,9 +71,8 @@ def find(reader: Reader, id_: str) -> Target:
         raise _ambiguous(id_, actions)
     found = next(iter(actions.values()))
     first = found[0]
-    return Target(
-        first["matched_by"], first["action"], first["span"], tuple(sorted({row["trace"] for row in found}))
-    )
+    traces = tuple(sorted({row["trace"] for row in found}))
+    return Target(first["matched_by"], first["action"], first["span"], traces, tuple(found))
 
 
 def unread(id_: str, read_count: int) -> UnknownIdError:
@@ -100,7 +101,7 @@ def _ambiguous(id_: str, actions: dict[str, list[dict[str, Any]]]) -> AmbiguousI
     candidates = [
         Candidate(
             ask=found[0]["action"] or found[0]["span"],
-            operation=found[0]["operation"],
+            operation=found[0]["gen_ai_operation_name"],
             tool=found[0]["tool"],
             principal=found[0]["principal"],
             trace_id=found[0]["trace"],

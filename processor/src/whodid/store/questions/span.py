@@ -15,7 +15,7 @@ from whodid.semconv.values import EvidenceLevel
 from whodid.store.questions.content import is_content
 from whodid.store.questions.lookup import UnknownIdError
 from whodid.store.questions.question import Parameters, Question
-from whodid.store.questions.spans import Span, Spans, findings, rfc3339, sent_differently
+from whodid.store.questions.spans import Span, Spans, findings, rfc3339, sent_differently, times_between
 from whodid.store.records import Record
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class _Told:
             events=self._events(),
             links=self._links(),
             status_message=self._status_message(),
-            findings=self._findings(reader),
+            findings=self._findings(reader, copies),
             # Behind all that may be withheld.
             withheld_count=self._withheld,
             gaps=self._gaps(reader, copies),
@@ -261,7 +261,7 @@ class _Told:
         text: str = self._row["status_message"]
         return self._attribute("status_message", ("string", text, text)) if text else None
 
-    def _findings(self, reader: Reader) -> list[SpanFinding]:
+    def _findings(self, reader: Reader, copies: Spans) -> list[SpanFinding]:
         return [
             SpanFinding(
                 rule=each.rule,
@@ -271,7 +271,7 @@ class _Told:
                 message=each.message if self._content or not is_content(each.attribute) else None,
                 controls=list(RULES[each.rule].controls) if each.rule in RULES else [],
             )
-            for each in findings(reader, [self._span.trace_id])
+            for each in findings(reader, [self._span.trace_id], times_between([*copies.all, *copies.again]))
             if each.span == self._span.id
         ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +118,12 @@ def in_traces(reader: Reader, traces: Iterable[str]) -> dict[str, Any]:
 
 def load(reader: Reader, traces: Iterable[str]) -> Spans:
     """Every span of some traces."""
-    spans = Spans(reader.rows("spans", {**in_traces(reader, traces), "limit": MAX_SPANS}))
+    return load_within(reader, in_traces(reader, traces))
+
+
+def load_within(reader: Reader, within: Mapping[str, Any]) -> Spans:
+    """The same of traces whose times are known (`in_traces`)."""
+    spans = Spans(reader.rows("spans", {**within, "limit": MAX_SPANS}))
     spans.sent_twice = sent_differently(reader, spans)
     return spans
 
@@ -137,16 +142,20 @@ def sent_differently(reader: Reader, spans: Spans) -> list[str]:
     return [each for each in ids if each in found]
 
 
-_ALL_NS = {"first_ns": -(1 << 63), "last_ns": (1 << 63) - 1}
+def times_between(spans: Iterable[Span]) -> dict[str, int]:
+    """Between which times some spans began."""
+    starts_ns = [span.row["start_ns"] for span in spans]
+    return {"first_ns": min(starts_ns), "last_ns": max(starts_ns)}
 
 
-def findings(reader: Reader, traces: Iterable[str], among: Iterable[Span] = ()) -> list[Finding]:
-    """What is wrong with the spans of some traces.
+_EVER = {"first_ns": -(1 << 63), "last_ns": (1 << 63) - 1}
 
-    `among`: only of these of their spans, where they are known: with their times it is a look-up, and
-    without them each part's index of traces is read whole.
+
+def findings(reader: Reader, traces: Iterable[str], within: Mapping[str, Any] = _EVER) -> list[Finding]:
+    """What is wrong with the spans of some traces that began between `first_ns` and `last_ns`.
+
+    With these times it is a look-up, and without them each part's index of traces is read whole.
     """
-    starts_ns = [span.row["start_ns"] for span in among]
-    times = {"first_ns": min(starts_ns), "last_ns": max(starts_ns)} if starts_ns else _ALL_NS
-    rows = reader.rows("findings", {"traces": list(traces), **times, "limit": MAX_SPANS})
+    asked = {"traces": list(traces), "first_ns": within["first_ns"], "last_ns": within["last_ns"]}
+    rows = reader.rows("findings", {**asked, "limit": MAX_SPANS})
     return [Finding.model_validate(row) for row in rows]

@@ -10,7 +10,7 @@ from pydantic import Field
 from whodid.semconv import attributes as attr
 from whodid.store.questions.lookup import UnknownIdError
 from whodid.store.questions.question import Parameters, Question
-from whodid.store.questions.spans import MAX_SPANS, Span, Spans, findings
+from whodid.store.questions.spans import MAX_SPANS, Span, Spans, findings, times_between
 from whodid.store.records import TraceLine, TraceRecord
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def trace(reader: Reader, parameters: TraceParameters) -> TraceRecord:
             f"no span of trace {trace_id} is in the store", "check the id, and that the agent sends here"
         )
     wrong: dict[str, list[str]] = {}
-    for finding in findings(reader, [trace_id], [*spans.all, *spans.again]):
+    for finding in findings(reader, [trace_id], times_between([*spans.all, *spans.again])):
         wrong.setdefault(finding.span, []).append(finding.rule)
     return TraceRecord(
         trace_id=trace_id,

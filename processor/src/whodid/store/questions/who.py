@@ -14,7 +14,7 @@ from whodid.store import records
 from whodid.store.questions import lookup
 from whodid.store.questions.id_times import times_of
 from whodid.store.questions.question import MAX_ID_CHARACTERS, Parameters, Question
-from whodid.store.questions.spans import MAX_SPANS, Span, Spans, findings, load
+from whodid.store.questions.spans import MAX_SPANS, Span, Spans, findings, in_traces, load_within
 from whodid.store.records import WhoRecord
 
 if TYPE_CHECKING:
@@ -51,13 +51,15 @@ def who(reader: Reader, parameters: WhoParameters) -> WhoRecord:
     Raises UnknownIdError, AmbiguousIdError and StoreUnavailableError.
     """
     target = lookup.find(reader, parameters.id)
-    spans = load(reader, target.traces)
+    within = in_traces(reader, target.traces)
+    spans, wrong = reader.both(
+        lambda beside: load_within(beside, within), lambda beside: findings(beside, target.traces, within)
+    )
     own = _of_action(spans, target)
     if not own:
         raise lookup.unread(parameters.id, len(spans.all))
     action = _Action(spans, target, _approvals(reader, own))
     of_action = {span.id for span in action.spans}
-    wrong = findings(reader, target.traces, [*spans.all, *spans.again])
     found = [finding for finding in wrong if finding.span in of_action]
     return action.record(parameters.id, found)
 

@@ -34,8 +34,7 @@ WITH actions AS (
     ) AS s
     GROUP BY trace_id, key
 )
-SELECT * EXCEPT (some_spans, some_traces), arrayMap(id -> lower(hex(id)), some_spans) AS spans,
-    arrayMap(id -> lower(hex(id)), some_traces) AS traces,
+SELECT * EXCEPT some_spans, arrayMap(id -> lower(hex(id)), some_spans) AS spans,
     count() OVER (PARTITION BY from_kind, to_kind) AS kind_count,
     countIf(action_count > 0) OVER (PARTITION BY from_kind, to_kind) AS reached_count,
     row_number() OVER (PARTITION BY from_kind, to_kind ORDER BY action_count + denied_count DESC) AS nth
@@ -44,9 +43,7 @@ FROM (
         countIf(did_run) AS action_count, countIf(did_run AND changed) AS changing_count,
         countIf(was_blocked AND NOT did_run) AS denied_count,
         toUnixTimestamp64Nano(min(first)) AS first_ns, toUnixTimestamp64Nano(max(last)) AS last_ns,
-        groupArray(5)(span) AS some_spans,
-        -- Whose results a cache may have served; one more than is looked up tells that they are too many.
-        groupUniqArrayIf(301)(trace_id, part.1 = 'all') AS some_traces
+        groupArray(5)(span) AS some_spans
     FROM (
         SELECT *, arrayJoin(arrayFilter(
             part -> part.2 != '' AND (part.3 = '' OR part.4 != '') OR part.1 IN ('all', 'agent', 'principal'),

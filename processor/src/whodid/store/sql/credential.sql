@@ -40,12 +40,12 @@ FROM (
         countIf(s.named) > 0 AND countIf(s.is_use AND NOT s.named AND NOT s.hop) = 0 AS enrolled,
         parseDateTime64BestEffortOrNull(
             if(max(s.attribution_credential_not_before) != '',
-               max(s.attribution_credential_not_before), {not_before:String}), 9, 'UTC') AS not_before,
+               max(s.attribution_credential_not_before), any(s.agreed_not_before)), 9, 'UTC') AS not_before,
         parseDateTime64BestEffortOrNull(
             if(min(s.attribution_credential_not_after) != '',
-               min(s.attribution_credential_not_after), {not_after:String}), 9, 'UTC') AS not_after,
+               min(s.attribution_credential_not_after), any(s.agreed_not_after)), 9, 'UTC') AS not_after,
         if(max(s.attribution_credential_task_id) != '',
-           max(s.attribution_credential_task_id), {task:String}) AS issued_for
+           max(s.attribution_credential_task_id), any(s.agreed_task)) AS issued_for
     FROM (
         SELECT trace_id, span_id, parent_span_id, start_time, end_time, name, kind, service_name,
             gen_ai_operation_name, mcp_method_name, gen_ai_tool_name, gen_ai_agent_name, attribution_agent_instance_id,
@@ -60,7 +60,16 @@ FROM (
             -- A span without an operation in an agent's own process only carries what its action uses.
             gen_ai_operation_name NOT IN {holding:Array(String)}
                 AND (gen_ai_operation_name != '' OR mcp_method_name != '' OR NOT named) AS is_use,
-            (NOT is_use, NOT named, start_time, span_id) AS rank
+            (NOT is_use, NOT named, start_time, span_id) AS rank,
+            -- What a use does not say itself is known only where all others say one thing.
+            groupUniqArrayIf(2)(attribution_credential_not_before, attribution_credential_not_before != '') OVER ()
+                AS not_befores,
+            groupUniqArrayIf(2)(attribution_credential_not_after, attribution_credential_not_after != '') OVER ()
+                AS not_afters,
+            groupUniqArrayIf(2)(attribution_credential_task_id, attribution_credential_task_id != '') OVER () AS tasks,
+            if(length(not_befores) = 1, not_befores[1], '') AS agreed_not_before,
+            if(length(not_afters) = 1, not_afters[1], '') AS agreed_not_after,
+            if(length(tasks) = 1, tasks[1], '') AS agreed_task
         FROM {database}.spans
         PREWHERE tenant_id = {tenant:String} AND attribution_credential_id = {credential:String}{{ in_its_times(given) }}
           AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}

@@ -17,7 +17,11 @@ SELECT count() AS span_count,
     lower(hex(anyIf(span_id, attribution_credential_replaces_id != ''))) AS replaces_span,
     arraySort(groupUniqArrayIf(50)(gen_ai_agent_name, gen_ai_agent_name != '')) AS agents,
     arraySort(groupUniqArrayIf(50)(attribution_principal_id, attribution_principal_id != '')) AS principals,
-    arraySort(groupUniqArray(50)(service_name)) AS services
+    arraySort(groupUniqArray(50)(service_name)) AS services,
+    toUnixTimestamp64Nano(min(start_time)) AS first_ns, toUnixTimestamp64Nano(max(start_time)) AS last_ns,
+    -- Whose parents are looked up; one more than at once tells that they are too many.
+    arrayMap(id -> lower(hex(id)), groupUniqArrayIf(301)(trace_id, parent_span_id != toFixedString('', 8))) AS traces,
+    arrayMap(id -> lower(hex(id)), groupUniqArrayIf(301)(parent_span_id, parent_span_id != toFixedString('', 8))) AS parents
 FROM {database}.spans
 PREWHERE tenant_id = {tenant:String} AND attribution_credential_id = {credential:String}{{ in_its_times(given) }}
   AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')}
