@@ -237,6 +237,28 @@ class TestAcrossTraces:
         assert (link.how, link.evidence) == (how, EvidenceLevel.SELF_ASSERTED)
         assert link.trace_ids == [first.trace_id.hex()]
 
+    def test_by_a_task_that_only_those_above_the_action_name(self, store: Store, put: Put) -> None:
+        top = agent(ALICE, "top", ATTRIBUTION_TASK_ID="task-0")
+        middle = agent(
+            ALICE, "top", "middle", ATTRIBUTION_TASK_ID="task-1", ATTRIBUTION_TASK_PARENT_ID="task-0"
+        )
+        low = agent(
+            *(ALICE, "top", "middle", "low"),
+            above=middle,
+            ATTRIBUTION_TASK_ID="task-2",
+            ATTRIBUTION_TASK_PARENT_ID="task-1",
+        )
+        put(top, middle, low, act(low))
+        reader = store.reader()
+        record = QUESTION.ask(reader, ChainParameters(id="action-1"))
+        assert hows(record)[1:] == [("top", How.SAME_TASK), ("middle", How.PARENT), ("low", How.PARENT)]
+        # What the action itself says was looked for at once, and did not lead there.
+        asked = [each for each in reader.statements if each.query == "chain_related"]
+        assert [each.parameters["tasks"] for each in asked] == [
+            ["task-1", "task-2"],
+            ["task-0", "task-1", "task-2"],
+        ]
+
     def test_a_task_that_was_split_off(self, store: Store, put: Put) -> None:
         (first,) = team("support")
         second = agent(

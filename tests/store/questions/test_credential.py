@@ -13,7 +13,13 @@ from whodid.semconv import attributes as attr
 from whodid.semconv.values import EvidenceLevel
 from whodid.store import Store
 from whodid.store.questions import UnknownIdError
-from whodid.store.questions.credential import QUESTION, CredentialParameters, CredentialUses, Wrong
+from whodid.store.questions.credential import (
+    MAX_PARENTS,
+    QUESTION,
+    CredentialParameters,
+    CredentialUses,
+    Wrong,
+)
 from whodid.store.questions.cursor import CursorError
 
 Put = Callable[..., None]
@@ -71,6 +77,16 @@ class TestUses:
         assert agent.span_id.hex() in with_parent.principal.spans
         assert alone.principal.evidence is EvidenceLevel.SELF_ASSERTED
         assert alone.identity.evidence is EvidenceLevel.MISSING
+
+    def test_parents_beyond_those_that_are_looked_up_at_once(self, store: Store, put: Put) -> None:
+        agents = [
+            Sent(attributes=attribution("invoke_agent"), start_ns=at(-9)) for _ in range(MAX_PARENTS + 1)
+        ]
+        put(*agents, *(use(-8, f"use-{number}", agent=agent) for number, agent in enumerate(agents)))
+        answer = ask(store, limit=20)
+        assert answer.use_count == MAX_PARENTS + 1
+        assert {item.principal.evidence for item in answer.items} == {EvidenceLevel.PROPAGATED}
+        assert "is not in the store" not in str([item.gaps for item in answer.items])
 
     def test_an_action_of_several_spans_in_two_services_is_one_use(self, store: Store, put: Put) -> None:
         decision = use(-5.1, "one", GEN_AI_OPERATION_NAME="evaluate_policy")
