@@ -10,7 +10,7 @@ from pydantic import Field
 from whodid.semconv import attributes as attr
 from whodid.store.questions.lookup import UnknownIdError
 from whodid.store.questions.question import Parameters, Question
-from whodid.store.questions.spans import MAX_SPANS, Span, Spans, findings, times_between
+from whodid.store.questions.spans import MAX_SPANS, Span, Spans, findings, in_traces
 from whodid.store.records import TraceLine, TraceRecord
 
 if TYPE_CHECKING:
@@ -35,13 +35,23 @@ def trace(reader: Reader, parameters: TraceParameters) -> TraceRecord:
             "a trace id is 32 hexadecimal digits; `whodid who` takes the other ids and names the trace",
         )
     trace_id = trace_id.lower()
-    spans = Spans(reader.rows("trace", {"trace": trace_id, "limit": MAX_SPANS}))
+    within = in_traces(reader, [trace_id])
+    asked = {
+        "trace": trace_id,
+        "first_ns": within["first_ns"],
+        "last_ns": within["last_ns"],
+        "limit": MAX_SPANS,
+    }
+    rows, found = reader.both(
+        lambda beside: beside.rows("trace", asked), lambda beside: findings(beside, [trace_id], within)
+    )
+    spans = Spans(rows)
     if not spans.all:
         raise UnknownIdError(
             f"no span of trace {trace_id} is in the store", "check the id, and that the agent sends here"
         )
     wrong: dict[str, list[str]] = {}
-    for finding in findings(reader, [trace_id], times_between([*spans.all, *spans.again])):
+    for finding in found:
         wrong.setdefault(finding.span, []).append(finding.rule)
     return TraceRecord(
         trace_id=trace_id,

@@ -1,9 +1,5 @@
 {%- from "parts/look_up.sql" import settings -%}
 -- The spans of a trace with what a line of its tree says. The index says when the trace was.
-WITH (
-    SELECT (min(first_time), max(last_time)) FROM {database}.trace_index
-    WHERE tenant_id = {tenant:String} AND trace_id = toFixedString(unhex({trace:String}), 16)
-) AS times
 SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(parent_span_id)) AS parent,
        name, service_name, status_code,
        toUnixTimestamp64Nano(start_time) AS start_ns, toUnixTimestamp64Nano(end_time) AS end_ns,
@@ -12,7 +8,8 @@ SELECT lower(hex(trace_id)) AS trace, lower(hex(span_id)) AS span, lower(hex(par
        attribution_policy_enforcement_action, error_type
 FROM {database}.spans
 PREWHERE tenant_id = {tenant:String} AND trace_id = toFixedString(unhex({trace:String}), 16)
-  AND start_time >= times.1 AND start_time <= times.2
+  AND start_time >= fromUnixTimestamp64Nano({first_ns:Int64}, 'UTC')
+  AND start_time <= fromUnixTimestamp64Nano({last_ns:Int64}, 'UTC')
 ORDER BY start_time, span_id
 LIMIT {limit:UInt32}
 {{ settings(given) }}
