@@ -19,6 +19,7 @@ from whodid.processor.application import application
 from whodid.processor.errors import WhodidError
 from whodid.processor.health import Health
 from whodid.processor.lock import DataLock
+from whodid.processor.memory import unload_what_starting_took
 from whodid.processor.pipeline import warm_up
 from whodid.processor.signals import stop_on_signal
 from whodid.processor.telemetry import unobserved
@@ -58,6 +59,7 @@ async def run(settings: Settings, say: Say) -> None:
     stop = stop_on_signal(say, at_once=kill)
     with unobserved(), DataLock(settings.data_dir) as lock, _held(settings) as sockets:
         await asyncio.to_thread(warm_up)  # once, before the workers would each do it
+        unload_what_starting_took()
         store = await asyncio.to_thread(storage.opened, settings)
         try:
             heir = adoption.folder(settings.data_dir, 0)
