@@ -129,3 +129,13 @@ def test_every_segment_is_prepared_by_the_same_thread(destination: Destination) 
     assert destination.drain(WAIT_S)
     assert len(threads) == len(EACH_ONCE)
     assert len(set(threads)) == 1
+
+
+def test_a_process_that_ends_sets_nothing_aside(destination: Destination, tmp_path: Path) -> None:
+    # What an executor says then, and when the interpreter ends under a thread that still delivers.
+    destination._preparing.shutdown()  # pyright: ignore[reportPrivateUsage]
+    destination.start()
+    assert not destination.drain(1.0)
+    assert destination.sent == []
+    assert list((tmp_path / "quarantine").rglob("*.*")) == []
+    assert len(list((tmp_path / "spool").glob("*.segment"))) == len(EACH_ONCE)

@@ -51,6 +51,10 @@ def backed_off_s(failures: int) -> float:
     return longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
 
 
+class _EndingError(Exception):
+    """No thread takes any work: the process ends, which no segment can help. It stays in the spool."""
+
+
 class Courier(ABC, Generic[Prepared]):
     """The thread and its retries. A segment leaves the cursor when the destination has it, and only then."""
 
@@ -143,6 +147,8 @@ class Courier(ABC, Generic[Prepared]):
         except self.away as error:
             self._lost(error)
             return float(getattr(error, "retry_after_s", None) or 0.0)
+        except _EndingError:
+            return 0.0
         except OSError as error:
             self._say(f"warning: segment {taken.id} cannot be read or removed: {error}")
             return 0.0
@@ -159,13 +165,20 @@ class Courier(ABC, Generic[Prepared]):
         """Has the segment behind this one prepared meanwhile: of every two one waits, and not more."""
         following = self._spool.following(taken, cursor=self.cursor)
         if self._ahead is None and following is not None:
-            self._ahead = following, self._preparing.submit(self._prepared, following)
+            self._ahead = following, self._in_its_thread(following)
+
+    def _in_its_thread(self, segment: Segment) -> Future[Prepared]:
+        """The segment prepared by the one thread for it. Raises _EndingError when the process ends."""
+        try:
+            return self._preparing.submit(self._prepared, segment)
+        except RuntimeError as error:
+            raise _EndingError from error
 
     def _taken_or_prepared(self, taken: Segment) -> Prepared:
         """What was prepared ahead, if it is of this segment. Raises what preparing it raised."""
         if self._ahead is None or self._ahead[0] is not taken:
             # By the same thread: glibc keeps what each thread frees for that thread's next segment.
-            return self._preparing.submit(self._prepared, taken).result()
+            return self._in_its_thread(taken).result()
         (_, future), self._ahead = self._ahead, None
         return future.result()
 

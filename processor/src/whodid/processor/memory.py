@@ -41,9 +41,11 @@ def unload_what_starting_took() -> None:
 
     Most of them are of numba's compiler, whose code nobody runs once the walk is loaded. The system gives up
     such pages by itself where memory is short; whoever limits or watches a process counts them
-    (docs/decisions/0058). Does nothing where there is no /proc.
+    (docs/decisions/0058). Does nothing but on Linux, and nothing where /proc cannot be read.
     """
-    with contextlib.suppress(OSError, AttributeError):
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError):
         madvise = ctypes.CDLL(None).madvise
         for start, end in _untouched_file_mappings():
             madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
