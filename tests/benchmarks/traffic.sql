@@ -7,7 +7,7 @@
 -- asks for an approval, one in 100 is denied, one in 10 reads a cache, one in 33 repeats a failed action.
 INSERT INTO {database}.spans
     (day, trace_id, span_id, parent_span_id, name, kind, start_time, end_time, status_code, service_name,
-     scope_name, scope_version, dialect, attributes, attributes_other, resource_attributes,
+     scope_name, scope_version, dialect, attributes, attributes_other, resource,
      `events.time`, `events.name`, `events.attributes`, `events.attributes_other`,
      `links.trace_id`, `links.span_id`, `links.trace_state`, `links.attributes`, `links.attributes_other`,
      attribution_agent_instance_id, attribution_agent_identity_id, attribution_agent_identity_type,
@@ -93,9 +93,11 @@ SELECT
     map('gen_ai.agent.version', '1.4.2', 'thread.name', concat('worker-', toString(number % 8)),
         'server.address', concat('10.0.', toString(of_trace % 4), '.', toString(of_trace % 200))),
     map('thread.id', toString(140000 + number % 64)),
-    map('service.version', '1.2.3', 'host.name', concat('host-', toString(of_session % 20)),
+    toJSONString(map(
+        'host.name', concat('host-', toString(of_session % 20)),
         'service.instance.id', lower(hex(sipHash64('process', service, intDiv(session, 500)))),
-        'telemetry.sdk.name', 'opentelemetry', 'telemetry.sdk.language', 'python', 'telemetry.sdk.version', '1.43.0'),
+        'service.name', service, 'service.version', '1.2.3',
+        'telemetry.sdk.language', 'python', 'telemetry.sdk.name', 'opentelemetry', 'telemetry.sdk.version', '1.43.0')),
     if(operation = 'resolve_approval', [fromUnixTimestamp64Milli(start_ms + took_ms, 'UTC')], []),
     if(operation = 'resolve_approval', ['attribution.approval.resolved'], []),
     if(operation = 'resolve_approval', [map('attribution.approval.status', 'granted')], []),

@@ -178,8 +178,8 @@ def spans_of(message: ExportTraceServiceRequest) -> list[tuple[Any, Any, Any]]:
 
 
 def assert_surroundings(row: dict[str, Any], resource: Any, scope: Any) -> None:
-    assert_maps(row, "resource_attributes", resource.resource.attributes)
-    assert_maps(row, "scope_attributes", scope.scope.attributes)
+    assert_object(row["resource"], resource.resource.attributes)
+    assert_object(row["scope"], scope.scope.attributes)
     assert row["scope_name"] == scope.scope.name
     assert row["scope_version"] == scope.scope.version
     assert row["schema_url"] == (scope.schema_url or resource.schema_url)
@@ -218,6 +218,23 @@ def assert_maps(row: dict[str, Any], name: str, sent: Any) -> None:
     others = {each.key: as_json(each.value) for each in sent if not is_string(each.value)}
     assert dict(row[name]) == strings
     assert typed(row[f"{name}_other"]) == others
+
+
+def assert_object(text: str, sent: Any) -> None:
+    """All are in one JSON object; of a key that came as a string and otherwise the latter counts."""
+    others = {each.key: as_json(each.value) for each in sent if not is_string(each.value)}
+    strings = {each.key: each.value.string_value for each in sent if is_string(each.value)}
+    found: dict[str, Any] = json.loads(text, parse_constant=pytest.fail) if text else {}
+    assert {key: value for key, value in found.items() if isinstance(value, str)} == {
+        key: value for key, value in strings.items() if key not in others
+    }
+    left = {key: value for key, value in found.items() if not isinstance(value, str)}
+    assert {key: of_json(json_of(value)) for key, value in left.items()} == others
+
+
+def json_of(value: Any) -> Any:
+    """What stands for a value that has no JSON, such as an infinite number, read as Python reads it."""
+    return json.loads(value["$json"]) if isinstance(value, dict) and "$json" in value else value  # pyright: ignore
 
 
 def assert_attributes(row: dict[str, Any], sent: Any) -> None:

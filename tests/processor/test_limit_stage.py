@@ -116,7 +116,7 @@ class TestValues:
         assert [dict(each) for each in rows[1]["events.attributes"]] == [{}, {"a": "x" * 256, "s": "short"}]
         cut = '["' + "y" * 254
         assert json.loads(dict(rows[1]["events.attributes_other"][1])["l"]) == {"$cut": cut}
-        assert dict(rows[1]["resource_attributes"])["r"] == "z" * 256
+        assert json.loads(rows[1]["resource"])["r"] == "z" * 256
 
     def test_no_half_of_a_secret_is_left_at_the_end(self) -> None:
         secret = "ghp_" + "a" * 60

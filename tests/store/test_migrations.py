@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from tests.clickhouse import clickhouse
 from tests.spans import Sent, attribution, request
 from whodid.processor import pipeline
-from whodid.store import Store
+from whodid.store import Store, ledger, surroundings
 from whodid.store.connection import Location, connect
 from whodid.store.layout import Layout
 from whodid.store.migrations import STEPS, apply, create_all, pending
@@ -130,6 +132,54 @@ def test_an_upgrade_that_died_halfway_is_completed(url: str) -> None:
     run(url, "DELETE FROM {database}.schema_migrations WHERE version > 1")
     Store.open(url).close()
     assert run(url, COUNTS) == counts
+
+
+def of_before_the_first_release(statement: str) -> str:
+    """Step 1's table of spans as it was while resources and scopes were maps in every row."""
+    kept = "Map(LowCardinality(String), String) CODEC(ZSTD(1))"
+    names = [f"{name}_attributes{kind}" for name in surroundings.SURROUNDINGS for kind in ("", "_other")]
+    maps = ", ".join(f"`{name}` {kept}" for name in names)
+    now = ", ".join(f"`{name}` {definition}" for name, definition in surroundings.fields().items())
+    return statement.replace(f", {now}", "").replace("`events.time`", f"{maps}, `events.time`")
+
+
+def test_a_store_with_maps_for_resources_is_taken_on(url: str) -> None:
+    layout = Layout(Location.parse(url).database)
+    former = [of_before_the_first_release(each) for each in STEPS[0].make(Layout("whodid"))]
+    (checksum,) = STEPS[0].former
+    assert hashlib.sha256("\n".join(former).encode()).hexdigest() == checksum
+    run(url.rpartition("/")[0] + "/default", f"CREATE DATABASE {layout.database}")
+    for statement in (
+        *ledger.create(layout),
+        *(of_before_the_first_release(each) for each in STEPS[0].make(layout)),
+        ledger.note(layout, 1, STEPS[0].name, checksum),
+        "INSERT INTO {database}.spans (day, trace_id, span_id, start_time, resource_attributes, "
+        "resource_attributes_other) VALUES (today(), 'a', 'a', now(), {'b': 'x/y'}, {'c': '1', 'd': 'NaN'})",
+    ):
+        run(url, statement)
+    assert run(url, "SHOW TABLES FROM {database}")
+    at_once(2, url)
+    some_spans(url, range(1))
+    # As an older version would insert it, which goes on while the others are upgraded.
+    columns = "day, trace_id, span_id, resource_attributes"
+    run(url, f"INSERT INTO {{database}}.spans ({columns}) VALUES (today(), 'b', 'b', {{'e': 'f'}})")
+    said = run(url, "SELECT DISTINCT resource FROM {database}.spans ORDER BY resource")
+    assert [json.loads(text) for (text,) in said] == [
+        {"b": "x/y", "c": 1, "d": {"$json": "NaN"}},
+        {"e": "f"},
+        {"service.name": "tests"},
+    ]
+    views = run(url, "SELECT DISTINCT ResourceAttributes AS said FROM {database}.otel_traces ORDER BY said")
+    assert {"b": "x/y", "c": "1", "d": "NaN"} in [said for (said,) in views]
+    client = connect(Location.parse(url))
+    assert pending(client, layout, Retention()) == ()
+    client.close()
+
+
+def test_the_maps_are_read_from_the_texts(url: str) -> None:
+    some_spans(url, range(1))
+    asked = "SELECT DISTINCT resource_attributes, scope_attributes FROM {database}.spans"
+    assert run(url, asked) == [({"service.name": "tests"}, {})]
 
 
 def test_an_older_version_leaves_a_newer_store_as_it_is(url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whodid.semconv.definitions import Attribute, Column
+from whodid.store import surroundings
 from whodid.store.schema import registry_columns
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def create_views(layout: Layout) -> tuple[str, ...]:
         "SpanName": "name",
         "SpanKind": "initcap(kind)",
         "ServiceName": "service_name",
-        "ResourceAttributes": "mapUpdate(resource_attributes, resource_attributes_other)",
+        "ResourceAttributes": surroundings.as_map("resource"),
         "ScopeName": "scope_name",
         "ScopeVersion": "scope_version",
         "SpanAttributes": f"mapUpdate(mapUpdate(attributes, attributes_other), {_lifted()})",

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from whodid.processor.errors import WhodidError
-from whodid.store import collector_view, derived, ledger, schema
+from whodid.store import collector_view, derived, ledger, schema, surroundings
 from whodid.store.layout import Layout
 from whodid.store.ledger import Ledger
 from whodid.store.retention import TABLES, Retention
+from whodid.store.surroundings import FORMER, SURROUNDINGS
 
 Make = Callable[[Layout], tuple[str, ...]]
 
@@ -27,6 +28,8 @@ class Step:
     version: int
     name: str
     make: Make
+    former: frozenset[str] = frozenset()
+    """Checksums of forms from before the first release. Their stores are taken on, and get what they lack."""
 
     @property
     def checksum(self) -> str:
@@ -35,7 +38,12 @@ class Step:
 
 
 STEPS = (
-    Step(1, "spans and findings", schema.create_tables),
+    Step(
+        1,
+        "spans and findings",
+        schema.create_tables,
+        frozenset(("8f0dd83ed351b62a5dcde2fc17fb84aa683123597090663dfcb82aa9cf4ed5f9",)),
+    ),
     Step(2, "trace index", derived.create_trace_index),
     Step(3, "hourly counts of actions", derived.create_actions_hourly),
     Step(4, "look-ups by a trace id as text", collector_view.add_indexes),
@@ -86,7 +94,7 @@ def pending(client: Any, layout: Layout, retention: Retention) -> tuple[Change, 
     """
     known = ledger.read(client, layout)
     for step in STEPS:
-        if known.steps.get(step.version, step.checksum) != step.checksum:
+        if known.steps.get(step.version, step.checksum) not in {step.checksum, *step.former}:
             raise SchemaError(
                 f"migration {step.version} of database {layout.database} was applied in another form",
                 "use the whodid version that made the store, or a new database: "
@@ -117,12 +125,14 @@ def apply(client: Any, layout: Layout, retention: Retention) -> tuple[str, ...]:
 def _changes(known: Ledger, layout: Layout, columns: frozenset[str]) -> Generator[Change]:
     """What is lacking of the steps and of what follows the registry; `columns` are those that `spans` has."""
     # A newer version's store: what its registry made is not taken back.
-    newer = bool(columns - frozenset(schema.span_columns()))
+    newer = bool(columns - frozenset(schema.span_columns()) - FORMER)
     for step in STEPS:
         if step.version not in known.steps:
             yield Change(step.version, step.name, step.make(layout), step.checksum)
         if step.version == _TABLES_ARE_THERE:
             missing = frozenset(schema.span_columns()) - columns
+            if columns & FORMER and missing & frozenset(SURROUNDINGS):
+                yield Change(0, "resources and scopes as texts", surroundings.add_to_maps(layout))
             yield from _generated(known, COLUMNS, schema.add_registry_columns(layout), missing=bool(missing))
     if not newer:
         yield from _generated(known, VIEWS, collector_view.create_views(layout))
@@ -143,7 +153,8 @@ def _retention(client: Any, layout: Layout, retention: Retention) -> Generator[C
 
 def _columns(client: Any, layout: Layout) -> frozenset[str]:
     rows = client.query(
-        "SELECT name FROM system.columns WHERE database = {database:String} AND table = 'spans'",
+        "SELECT name FROM system.columns WHERE database = {database:String} AND table = 'spans' "
+        "AND default_kind != 'ALIAS'",
         parameters={"database": layout.database},
     ).result_rows
     return frozenset(str(name) for (name,) in rows)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from whodid.semconv import attributes as attr
 from whodid.semconv.definitions import Attribute, Column
 from whodid.semconv.registry import ATTRIBUTES
+from whodid.store import surroundings
+from whodid.store.surroundings import SURROUNDINGS
 
 if TYPE_CHECKING:
     from whodid.store.layout import Layout
@@ -39,10 +41,6 @@ _SPAN_FIELDS: dict[str, str] = {
     # What has no column: strings as they are, everything else as JSON that keeps the types apart.
     "attributes": f"{_MAP} CODEC(ZSTD(1))",
     "attributes_other": f"{_MAP} CODEC(ZSTD(1))",
-    "resource_attributes": f"{_MAP} CODEC(ZSTD(1))",
-    "resource_attributes_other": f"{_MAP} CODEC(ZSTD(1))",
-    "scope_attributes": f"{_MAP} CODEC(ZSTD(1))",
-    "scope_attributes_other": f"{_MAP} CODEC(ZSTD(1))",
     "events.time": "Array(DateTime64(9, 'UTC')) CODEC(ZSTD(1))",
     "events.name": "Array(LowCardinality(String)) CODEC(ZSTD(1))",
     "events.attributes": f"Array({_MAP}) CODEC(ZSTD(1))",
@@ -100,8 +98,8 @@ def registry_columns() -> tuple[Attribute, ...]:
 
 
 def span_columns() -> tuple[str, ...]:
-    """The columns of `spans` that an insert fills, in the table's order."""
-    return (*_SPAN_FIELDS, *(attribute.column_name for attribute in registry_columns()))
+    """The columns of `spans` that an insert fills."""
+    return (*_SPAN_FIELDS, *SURROUNDINGS, *(attribute.column_name for attribute in registry_columns()))
 
 
 def finding_columns() -> tuple[str, ...]:
@@ -117,8 +115,8 @@ def create_tables(layout: Layout) -> tuple[str, ...]:
     )
     spans = (
         f"CREATE TABLE IF NOT EXISTS {layout.rows('spans')}{layout.on_cluster} "
-        f"({_definitions(_SPAN_FIELDS)}, INDEX by_trace trace_id TYPE bloom_filter(0.001), "
-        "INDEX by_span span_id TYPE bloom_filter(0.001)"
+        f"({_definitions(_SPAN_FIELDS | surroundings.fields())}, "
+        "INDEX by_trace trace_id TYPE bloom_filter(0.001), INDEX by_span span_id TYPE bloom_filter(0.001)"
         f") ENGINE = {layout.engine('spans')} PARTITION BY day "
         # The time is sorted by, and not in the primary key: there it would hide from ClickHouse that a period
         # is one of five-minute steps too, and a question about an hour read every granule.

@@ -25,9 +25,9 @@ def identity_mismatch(view: View) -> Iterator[Findings]:
     """
     claimed = view.values(_CLAIMED)
     resources: Any = view.batch.spans.column("resource_attributes").combine_chunks()
-    if claimed is None or not pc.any(pc.equal(resources.keys, _ATTESTED)).as_py():
+    if claimed is None or not pc.any(pc.equal(resources.dictionary.keys, _ATTESTED)).as_py():
         return
-    attested = pc.map_lookup(resources, _ATTESTED, "last")
+    attested = pc.map_lookup(resources.dictionary, _ATTESTED, "last").take(resources.indices)
     rows = np.flatnonzero(differ(claimed, attested))
     yield from per_row(
         FindingRule.IDENTITY_MISMATCH,

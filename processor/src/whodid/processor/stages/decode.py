@@ -242,17 +242,22 @@ def _surroundings(scanned: _Scanned, attributes: Sequence[Attributes]) -> dict[s
     resource_url = scanned.texts(scanned.tables.resources, wire.RESOURCE_URL).take(by_resource)
     return {
         "service_name": pc.fill_null(service_names, "").take(by_resource),
-        "resource_attributes": resource_strings.take(by_resource),
-        "resource_attributes_other": resource_others.take(by_resource),
+        "resource_attributes": _shared(by_resource, resource_strings),
+        "resource_attributes_other": _shared(by_resource, resource_others),
         "scope_name": scanned.texts(scanned.tables.scopes, wire.SCOPE_NAME).take(by_scope),
         "scope_version": scanned.texts(scanned.tables.scopes, wire.SCOPE_VERSION).take(by_scope),
-        "scope_attributes": scope_strings.take(by_scope),
-        "scope_attributes_other": scope_others.take(by_scope),
+        "scope_attributes": _shared(by_scope, scope_strings),
+        "scope_attributes_other": _shared(by_scope, scope_others),
         # OTLP: the scope's schema URL holds for its spans, the resource's where the scope has none.
         "schema_url": pc.if_else(pc.equal(scope_url, ""), resource_url, scope_url),
         **_events(scanned, attributes[wire.EVENTS], span_count),
         **_links(scanned, attributes[wire.LINKS], span_count),
     }
+
+
+def _shared(which: Array, values: Array) -> Array:
+    """Per span the value of what it is in; each value is there once, however many spans there are."""
+    return pa.DictionaryArray.from_arrays(which, values)
 
 
 def _events(scanned: _Scanned, attributes: Attributes, span_count: int) -> dict[str, Array]:

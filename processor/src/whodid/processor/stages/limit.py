@@ -120,11 +120,17 @@ def _cut_texts(batch: Batch, limits: LimitSettings) -> Batch:
 
 
 def _cut_nested(column: Any, max_bytes: int, *, is_json: bool) -> tuple[Any, Rows]:
-    """The same texts, maps or lists of maps, and the rows in which something was cut."""
+    """The same texts, maps, lists or dictionaries of maps, and the rows in which something was cut."""
     if pa.types.is_string(column.type):
         long = _too_long(column, max_bytes)
         rows: Rows = np.flatnonzero(long)
         return (_cut(column, long, max_bytes, is_json=is_json) if len(rows) else column), rows
+    if pa.types.is_dictionary(column.type):
+        cut, places = _cut_nested(column.dictionary, max_bytes, is_json=is_json)
+        if not len(places):
+            return column, places
+        rows = np.flatnonzero(np.isin(np.asarray(column.indices), places))
+        return pa.DictionaryArray.from_arrays(column.indices, cut), rows
     inner = column.items if pa.types.is_map(column.type) else column.values
     cut, places = _cut_nested(inner, max_bytes, is_json=is_json)
     if not len(places):

@@ -134,9 +134,11 @@ def _begins(data: Any, at: Int, beginnings: Any, sizes: Any, row: Int) -> bool:
 
 
 def _clean_nested(column: Any, clear: set[int]) -> Any:
-    """The same for lists and maps of texts, however deep; an array without texts is returned as it is."""
+    """The same for lists, maps and dictionaries of texts; an array without texts is returned as it is."""
     if pa.types.is_string(column.type):
         return _clean(column, clear)[0]
+    if pa.types.is_dictionary(column.type):
+        return pa.DictionaryArray.from_arrays(column.indices, _clean_nested(column.dictionary, clear))
     if pa.types.is_map(column.type):
         return pa.MapArray.from_arrays(column.offsets, column.keys, _clean(column.items, clear)[0])
     if pa.types.is_list(column.type) and len(column):

@@ -12,10 +12,12 @@ from whodid.processor.arrow import Array, Table, pa, pc
 from whodid.processor.batch import Batch, Findings
 from whodid.processor.settings import DEFAULT_LIMITS, LimitSettings
 from whodid.processor.stages.decode import maps
+from whodid.processor.stages.surroundings import objects
 from whodid.semconv.definitions import Attribute, Column
 from whodid.semconv.registry import ATTRIBUTES
 from whodid.semconv.values import FindingRule
 from whodid.store import schema
+from whodid.store.surroundings import SURROUNDINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,9 @@ def seal(
     columns["day"], outside = _days(columns["start_time"].combine_chunks(), arrived_on, limits)
     strings, others = maps(batch.attributes, batch.lifted)
     columns |= {"attributes": strings, "attributes_other": others}
+    for name in SURROUNDINGS:
+        kinds = (f"{name}_attributes", f"{name}_attributes_other")
+        columns[name] = objects(*(columns[kind].combine_chunks() for kind in kinds))
     for attribute in ATTRIBUTES.values():
         if attribute.column is not None:
             columns[attribute.column_name] = _filled(batch, attribute)

@@ -17,6 +17,7 @@ from whodid.store.questions.lookup import UnknownIdError
 from whodid.store.questions.question import Parameters, Question
 from whodid.store.questions.spans import Span, Spans, findings, rfc3339, sent_differently, times_between
 from whodid.store.records import Record
+from whodid.store.surroundings import NOT_JSON
 
 if TYPE_CHECKING:
     from whodid.store.reader import Reader
@@ -186,8 +187,8 @@ class _Told:
             dropped_links_count=row["dropped_links_count"],
             copy_count=1 + len(copies.again),
             attributes=[self._attribute(name, value, judged=True) for name, value in _pairs(row)],
-            resource=self._map("resource_attributes"),
-            scope=self._map("scope_attributes"),
+            resource=self._object("resource"),
+            scope=self._object("scope"),
             events=self._events(),
             links=self._links(),
             status_message=self._status_message(),
@@ -218,11 +219,8 @@ class _Told:
             return EvidenceLevel.PROPAGATED
         return EvidenceLevel.SELF_ASSERTED
 
-    def _map(self, column: str) -> list[StoredAttribute]:
-        return [
-            self._attribute(name, value)
-            for name, value in _of_maps(self._row[column], self._row[f"{column}_other"])
-        ]
+    def _object(self, column: str) -> list[StoredAttribute]:
+        return [self._attribute(name, value) for name, value in _of_object(self._row[column])]
 
     def _events(self) -> list[StoredEvent]:
         row = self._row
@@ -312,6 +310,20 @@ def _of_maps(texts: dict[str, str], others: dict[str, str]) -> Iterable[tuple[st
     for name, text in sorted(others.items()):
         if name:
             yield name, (*_parsed(text), text)
+
+
+def _of_object(text: str) -> Iterable[tuple[str, tuple[str, Any, str]]]:
+    """The attributes of a JSON object, as `surroundings` has those of a resource and a scope."""
+    found: dict[str, Any] = json.loads(text or "{}")
+    for name, value in sorted(found.items()):
+        if not name:
+            continue
+        if isinstance(value, str):
+            yield name, ("string", value, value)
+            continue
+        inner = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        written: str = inner[NOT_JSON] if list(inner) == [NOT_JSON] else json.dumps(value, ensure_ascii=False)
+        yield name, (*_parsed(written), written)
 
 
 def _parsed(text: str) -> tuple[str, Any]:

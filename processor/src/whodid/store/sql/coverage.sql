@@ -16,7 +16,7 @@ FROM (
                      'tool', 'resource', 'arguments', 'effect', 'mode', 'decision', 'enforcement', 'policy', 'context',
                      'reason', 'approval', 'approver', 'credential', 'correlation', 'source'],
                     [gen_ai_agent_name != '', attribution_agent_instance_id != '', attribution_agent_identity_id != '',
-                     resource_attributes['attribution.agent.attested.id'] != '',
+                     JSONExtractString(resource, 'attribution.agent.attested.id') != '',
                      attribution_principal_id != '', attribution_initiator_id != '',
                      notEmpty(attribution_delegation_chain), attribution_task_id != '',
                      attribution_task_objective_hash != '', gen_ai_tool_name != '', attribution_resource_id != '',

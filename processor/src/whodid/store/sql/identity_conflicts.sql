@@ -14,7 +14,7 @@ SELECT *, concat(subject, ' ', arrayStringConcat(attested, ' ')) AS key FROM (
     -- The validator compares each span with its resource when it comes: its findings lead to the spans.
     SELECT 'attested' AS kind, toString(attribution_agent_identity_id) AS subject,
         [toString(attribution_agent_identity_id)] AS claimed,
-        [resource_attributes['attribution.agent.attested.id']] AS attested,
+        [JSONExtractString(resource, 'attribution.agent.attested.id')] AS attested,
         arraySort(groupUniqArrayIf(20)(toString(gen_ai_agent_name), gen_ai_agent_name != '')) AS agents,
         arraySort(groupUniqArrayIf(20)(attribution_agent_instance_id, attribution_agent_instance_id != '')) AS instances,
         arraySort(groupUniqArray(20)(toString(service_name))) AS services,
@@ -29,8 +29,8 @@ SELECT *, concat(subject, ' ', arrayStringConcat(attested, ' ')) AS key FROM (
           SELECT trace_id, span_id FROM {database}.findings
           WHERE tenant_id = {tenant:String} AND rule = 'identity_mismatch'
             AND start_time >= {since:DateTime64(9,'UTC')} AND start_time < {until:DateTime64(9,'UTC')})
-      AND resource_attributes['attribution.agent.attested.id'] != attribution_agent_identity_id
-    GROUP BY attribution_agent_identity_id, resource_attributes['attribution.agent.attested.id']
+      AND JSONExtractString(resource, 'attribution.agent.attested.id') != attribution_agent_identity_id
+    GROUP BY attribution_agent_identity_id, JSONExtractString(resource, 'attribution.agent.attested.id')
 
     UNION ALL
     -- One running copy has one name and one identity.
