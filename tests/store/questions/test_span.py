@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -70,6 +71,25 @@ def test_every_attribute_with_its_type(store: Store, put: Put) -> None:
     assert (resource["host.name"].value, resource["process.pid"].value) == ("h-1", 7)
     assert set(told) >= set(span.attributes)
     assert answer.gaps == []
+
+
+@pytest.mark.parametrize(
+    "value", [{"$json": 5}, {"$json": "NaN"}, {"$json": {}, "b": [1]}, {"$json": ["x"]}, 'a "$json"\n']
+)
+def test_a_resource_that_looks_like_what_stands_for_a_value_is_told_as_sent(
+    store: Store, put: Put, value: Any
+) -> None:
+    span = Sent()
+    put(span, resource={"app.said": value})
+    told = by_name(ask(store, span).resource)["app.said"]
+    assert (told.type, told.value) == ("string" if isinstance(value, str) else "map", value)
+
+
+def test_a_resource_without_a_number_keeps_its_double(store: Store, put: Put) -> None:
+    span = Sent()
+    put(span, resource={"app.limit": math.inf})
+    told = by_name(ask(store, span).resource)["app.limit"]
+    assert (told.type, told.value) == ("double", math.inf)
 
 
 def test_the_level_of_evidence_of_what_the_registry_knows(store: Store, put: Put) -> None:

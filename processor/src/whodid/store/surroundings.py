@@ -15,7 +15,13 @@ SURROUNDINGS = ("resource", "scope")
 """The columns with all attributes of a span's resource and scope as JSON; empty where there are none."""
 
 NOT_JSON = "$json"
-"""The one key of the object that stands for a value whose text is no JSON (RFC 8259), such as `NaN`."""
+"""The one key of the object that stands for a value whose text is no JSON (RFC 8259), such as `NaN`.
+
+And for a sender's map that begins with this key: it would be taken for such an object.
+"""
+
+MARKED = f'{{"{NOT_JSON}":'
+"""How that object begins."""
 
 FORMER = frozenset(f"{name}_attributes{kind}" for name in SURROUNDINGS for kind in ("", "_other"))
 """What a store of before the first release has instead: maps of strings, and of everything else as JSON."""
@@ -35,7 +41,7 @@ def as_map(name: str) -> str:
     """All attributes by name: strings as they are, and every other value as JSON."""
     text = (
         "multiIf(startsWith(pair.2, '\"'), JSONExtractString(pair.2), "
-        f"startsWith(pair.2, '{{\"{NOT_JSON}\":'), JSONExtractString(pair.2, '{NOT_JSON}'), pair.2)"
+        f"startsWith(pair.2, '{MARKED}'), JSONExtractString(pair.2, '{NOT_JSON}'), pair.2)"
     )
     return (
         f"CAST(arrayMap(pair -> (pair.1, {text}), JSONExtractKeysAndValuesRaw(toString({name}))), '{_MAP}')"
@@ -55,6 +61,7 @@ def _of_maps(name: str) -> str:
     """What `processor.stages.surroundings` writes."""
     strings, others = f"{name}_attributes", f"{name}_attributes_other"
     pairs = "arrayMap((name, text) -> concat(toJSONString(name), ':', {1}), mapKeys({0}), mapValues({0}))"
-    value = f"if(isValidJSON(text), text, toJSONString(map('{NOT_JSON}', text)))"
+    plain = f"isValidJSON(text) AND NOT startsWith(text, '{MARKED}')"
+    value = f"if({plain}, text, toJSONString(map('{NOT_JSON}', text)))"
     both = f"arrayConcat({pairs.format(strings, 'toJSONString(text)')}, {pairs.format(others, value)})"
     return f"if(empty({strings}) AND empty({others}), '', concat('{{', arrayStringConcat({both}, ','), '}}'))"

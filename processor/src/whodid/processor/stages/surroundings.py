@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from whodid.processor.arrow import Array, Strings, pa, pc
-from whodid.store.surroundings import NOT_JSON
+from whodid.store.surroundings import MARKED, NOT_JSON
 
 
 def objects(strings: Array, others: Array) -> Strings:
@@ -41,11 +41,17 @@ def _quoted(text: str) -> str:
 
 
 def _value(text: str) -> str:
+    if text.startswith(MARKED):  # what was sent so is a value, and stands for none
+        return _marked(text)
     try:
         json.loads(text, parse_constant=_refused)
     except ValueError:
-        return json.dumps({NOT_JSON: text}, ensure_ascii=False, separators=(",", ":"))
+        return _marked(text)
     return text
+
+
+def _marked(text: str) -> str:
+    return json.dumps({NOT_JSON: text}, ensure_ascii=False, separators=(",", ":"))
 
 
 def _refused(constant: str) -> NoReturn:
